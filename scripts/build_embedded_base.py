@@ -1,0 +1,320 @@
+"""Build the embedded base: a tiny Gemma 3 pretrained on procedural data until it can copy and look up.
+
+Offline runs have no model hub, and random weights learn nothing worth measuring in ten minutes. This makes the base
+that they start from: a real `Gemma3ForCausalLM` with its own byte-level BPE tokenizer, small enough to travel with the
+repository, in the layout that Ollama runs as it is.
+
+In   config/embedded_base.json   sizes, curriculum, mixture, seed
+Out  <output>/checkpoint.pt      state of the training; a killed build goes on from it
+     <output>/metrics.jsonl      stage, step, loss, accuracy by kind of document, rows and seconds so far
+     <output>/model/             model.safetensors (bf16), config.json, tokenizer files
+
+    uv run python scripts/build_embedded_base.py
+    uv run python scripts/build_embedded_base.py --task-steps 20 --output outputs/tiny   # a smoke run
+    uv run python scripts/build_embedded_base.py --install      # copy a finished model to assets/embedded_base
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from pipeline import pretraining_data as data
+from pipeline.paths import CONFIG_DIR, EMBEDDED_BASE
+
+PAD, EOS, BOS, UNK, START, END = "<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>"
+CHAT_TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %}"
+    "<start_of_turn>{{ 'model' if message['role'] == 'assistant' else message['role'] }}\n"
+    "{{ message['content'] | trim }}<end_of_turn>\n{% endfor %}"
+    "{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
+)
+# Split as Ollama does (GPT-2's pattern), then finer: a word has the same tokens after a space, a quote or a dot.
+GPT2_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+FINE_PATTERN = r"\p{L}+|\p{N}|\s|[^\s\p{L}\p{N}]+"
+
+
+def train_tokenizer(options: dict[str, Any], folder: Path) -> None:
+    """Train the byte-level BPE on procedural documents and write the tokenizer's files to `folder`."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(GPT2_PATTERN), "isolated"),
+            pre_tokenizers.Split(Regex(FINE_PATTERN), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    specials = [PAD, EOS, BOS, UNK, START, END]
+    trainer = trainers.BpeTrainer(
+        vocab_size=options["vocab_size"],
+        special_tokens=specials,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(_tokenizer_texts(options), trainer)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, bos_token=BOS, unk_token=UNK,
+        additional_special_tokens=[START], padding_side="left",
+        model_max_length=options["model"]["max_position_embeddings"], clean_up_tokenization_spaces=False,
+    )  # fmt: skip
+    fast.chat_template = CHAT_TEMPLATE
+    fast.save_pretrained(folder)
+    # transformers 5 does not write it, and Ollama then serves the model without its BOS.
+    path = folder / "tokenizer_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["add_bos_token"] = True
+    path.write_text(json.dumps(config, indent=2, ensure_ascii=True) + "\n", encoding="utf-8")
+
+
+def _tokenizer_texts(options: dict[str, Any]) -> Iterator[str]:
+    for number in range(options["tokenizer_documents"]):
+        rng = random.Random(f"{options['seed']}-tokenizer-{number}")
+        document = data.schema_document(rng, 4) if number % 3 else data.recall_document(rng, 4, (10, 30))
+        yield document.rows[0][0]
+        for prompt, completion in document.rows[1:]:
+            yield prompt.rpartition("\n")[2] + "\n" + completion
+
+
+def build_model(options: dict[str, Any], tokenizer: Any, seed: int) -> Any:
+    """A Gemma 3 with random weights in the layout that Ollama runs: every sixth layer full, Gemma's rope values."""
+    import torch
+    from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+
+    layers = options["model"]["num_hidden_layers"]
+    config = Gemma3TextConfig(
+        vocab_size=options["vocab_size"],
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        query_pre_attn_scalar=options["model"]["head_dim"],
+        layer_types=["full_attention" if (i + 1) % 6 == 0 else "sliding_attention" for i in range(layers)],
+        rope_parameters={
+            "full_attention": {"rope_type": "default", "rope_theta": 1e6},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+        },
+        tie_word_embeddings=True,
+        **options["model"],
+    )
+    torch.manual_seed(seed)
+    return Gemma3ForCausalLM(config)
+
+
+@dataclass
+class Encoder:
+    """Documents to prefix groups of token ids."""
+
+    tokenizer: Any
+
+    def __post_init__(self) -> None:
+        ids = self.tokenizer.convert_tokens_to_ids
+        self.pad, self.bos, self.end = ids(PAD), ids(BOS), ids(END)
+        self.plain = len(self.tokenizer) - 6
+
+    def encode(self, texts: list[str]) -> list[list[int]]:
+        return [e.ids for e in self.tokenizer._tokenizer.encode_batch(texts, add_special_tokens=False)]
+
+    def prompts(self, document: data.Document) -> list[list[int]]:
+        """Token ids of the prompts, up to where the answer begins."""
+        return self.encode([f"{BOS}{START}user\n{p}{END}\n{START}model\n" for p, _ in document.rows])
+
+    def group(self, document: data.Document) -> Any:
+        """The document's rows with the answers supervised."""
+        from pipeline.shared_prefix import IGNORE, make_group
+
+        rows, labels = [], []
+        answers = self.encode([completion + END for _, completion in document.rows])
+        for prompt, answer in zip(self.prompts(document), answers, strict=True):
+            rows.append(prompt + answer)
+            labels.append([IGNORE] * len(prompt) + answer)
+        return make_group(rows, labels, self.pad)
+
+    def sequence_group(self, rows: list[tuple[list[int], int]]) -> Any:
+        """Rows of offsets into the plain tokens, supervised from a position on."""
+        from pipeline.shared_prefix import IGNORE, make_group
+
+        ids = [[self.bos] + [6 + offset for offset in row] for row, _ in rows]
+        labels = [[IGNORE] * (1 + first) + row[1 + first :] for row, (_, first) in zip(ids, rows, strict=True)]
+        return make_group(ids, labels, self.pad)
+
+
+def draw_group(options: dict[str, Any], encoder: Encoder, stage: str, step: int, slot: int) -> tuple[str, Any]:
+    """The group that this place of the training sees: (kind, group). A pure function of its arguments."""
+    rng = random.Random(f"{options['seed']}-{stage}-{step}-{slot}")
+    rows = options["rows_per_group"]
+    if stage == "induction":
+        grown = min(1.0, step / 600)
+        kind = rng.choices(("repeats", "gaps", "recall"), (1 - 0.6 * grown, 0.4 + 0.3 * grown, 0.3 * grown))[0]
+    else:
+        mixture = options["mixture"]
+        kind = rng.choices(list(mixture), list(mixture.values()))[0]
+    plain = encoder.plain
+    if kind == "repeats":
+        return kind, encoder.sequence_group(data.repeat_rows(rng, plain, 2 * rows, (3, 12), 32))
+    if kind == "gaps":
+        length = rng.choice((32, 64, 64, 128, 256) if stage == "induction" else (64, 256, 512, 1024, 2000))
+        return kind, encoder.sequence_group(data.gap_rows(rng, plain, max(1, min(2 * rows, 2048 // length)), length))
+    if kind == "recall":
+        return kind, encoder.group(data.recall_document(rng, rows, (3, 8) if stage == "induction" else (4, 40)))
+    if kind == "instance":
+        return kind, encoder.group(data.instance_document(rng, rows))
+    if kind == "dates":
+        return kind, encoder.group(data.date_document(rng, 2 * rows))
+    if kind == "long_schema":
+        return kind, encoder.group(data.schema_document(rng, rows // 2, (7, 16)))
+    return kind, encoder.group(data.schema_document(rng, rows))
+
+
+def exact_match(model: Any, encoder: Encoder, seed: str, schemas: int, rows: int = 8) -> float:
+    """Share of controlled-language requests over new schemas with new words that are answered exactly."""
+    from pipeline.generation import generate
+
+    right = total = 0
+    for number in range(schemas):
+        document = data.schema_document(random.Random(f"{seed}-{number}"), rows)
+        answers = generate(model, encoder.prompts(document), end_ids={encoder.end}, max_new_tokens=256)
+        texts = [encoder.tokenizer.decode(answer.tokens) for answer in answers]
+        right += sum(text == completion for text, (_, completion) in zip(texts, document.rows, strict=True))
+        total += len(texts)
+    return right / total
+
+
+def learning_rate(options: dict[str, Any], state: dict[str, Any]) -> float:
+    """Warm-up at the start of each stage, constant, then a linear decay over the last share of the task."""
+    peak = options["learning_rate"]
+    if state["stage"] == "induction":
+        return peak * min(1.0, (state["step"] + 1) / options["warmup_steps"])
+    warm = min(1.0, (state["step"] + 1) / options["rewarm_steps"])
+    left = (options["task_steps"] - state["step"]) / (options["decay_share"] * options["task_steps"])
+    return peak * min(warm, 1.0, max(left, 0.02))
+
+
+def train(options: dict[str, Any], output: Path, device: str) -> None:
+    """Train from the last checkpoint, or from random weights, to the end of the curriculum."""
+    import torch
+    from tqdm import tqdm
+    from transformers import AutoTokenizer
+
+    from pipeline.shared_prefix import group_loss
+
+    folder = output / "model"
+    if not (folder / "tokenizer.json").exists():
+        train_tokenizer(options, folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    encoder = Encoder(tokenizer)
+    model = build_model(options, tokenizer, options["seed"]).to(device)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=options["learning_rate"], betas=(0.9, 0.95), weight_decay=options["weight_decay"]
+    )
+    state: dict[str, Any] = {"stage": "induction", "step": 0, "seconds": 0.0, "rows": 0, "accuracy": {}}
+    checkpoint = output / "checkpoint.pt"
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, map_location=device, weights_only=True)
+        model.load_state_dict(saved["model"])
+        optimizer.load_state_dict(saved["optimizer"])
+        state = saved["state"]
+        print(f"going on from {checkpoint}: {state['stage']} step {state['step']}")
+
+    def save() -> None:
+        saved = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "state": state}
+        torch.save(saved, f"{checkpoint}.part")
+        os.replace(f"{checkpoint}.part", checkpoint)
+
+    started, last_save = time.monotonic() - state["seconds"], time.monotonic()
+    bar = tqdm(total=None, initial=state["step"], unit="step", mininterval=2 if sys.stderr.isatty() else 30)
+    with (output / "metrics.jsonl").open("a", encoding="utf-8") as log:
+        while state["stage"] != "done":
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(options, state)
+            losses = []
+            drawn = [
+                draw_group(options, encoder, state["stage"], state["step"], slot)
+                for slot in range(options["groups_per_step"])
+            ]
+            labels = sum(int((group.labels != -100).sum()) for _, group in drawn)
+            for kind, group in drawn:
+                # Linear layers in bf16 (weights and their updates stay fp32): a fifth faster on CPUs that have it.
+                with torch.autocast(device, dtype=torch.bfloat16):
+                    loss, right = group_loss(model, group)
+                (loss / labels).backward()
+                count = int((group.labels != -100).sum())
+                accuracy = float(right) / count
+                state["accuracy"][kind] = 0.95 * state["accuracy"].get(kind, 0.0) + 0.05 * accuracy
+                losses.append(loss.item() / count)
+                state["rows"] += len(group.labels)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), options["max_grad_norm"])
+            optimizer.step()
+            optimizer.zero_grad()
+            state["step"] += 1
+            state["seconds"] = time.monotonic() - started
+            bar.update()
+            if state["step"] % 20 == 0:
+                record = {key: state[key] for key in ("stage", "step", "rows")}
+                record |= {"seconds": round(state["seconds"]), "loss": round(sum(losses) / len(losses), 4)}
+                record["accuracy"] = {kind: round(value, 4) for kind, value in state["accuracy"].items()}
+                if state["stage"] == "task" and state["step"] % options["evaluate_steps"] == 0:
+                    record["exact_match"] = exact_match(
+                        model, encoder, f"{options['seed']}-check", options["evaluate_schemas"]
+                    )
+                log.write(json.dumps(record) + "\n")
+                log.flush()
+                bar.set_postfix_str(f"{record['stage']} {record['accuracy']}", refresh=False)
+            advance(options, state)
+            if time.monotonic() - last_save > 60 * options["checkpoint_minutes"] or state["stage"] == "done":
+                save()
+                last_save = time.monotonic()
+    model.to(torch.bfloat16).save_pretrained(folder)
+    print(f"made {folder} in {state['seconds'] / 60:.0f} minutes: {state['rows']} rows, accuracy {state['accuracy']}")
+
+
+def advance(options: dict[str, Any], state: dict[str, Any]) -> None:
+    """Move to the next stage where this one is done; induction must be robust before the task begins."""
+    if state["stage"] == "induction":
+        target = options["induction"]["target_accuracy"]
+        kinds = [state["accuracy"].get(kind, 0.0) for kind in ("repeats", "gaps", "recall")]
+        if min(kinds) >= target or state["step"] >= options["induction"]["max_steps"]:
+            state |= {"stage": "task", "step": 0}
+    elif state["step"] >= options["task_steps"]:
+        state["stage"] = "done"
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, default=CONFIG_DIR / "embedded_base.json", help="the recipe")
+    parser.add_argument("--output", type=Path, help="folder of the build (default: from the recipe)")
+    parser.add_argument("--task-steps", type=int, help="steps on the mixture (default: from the recipe)")
+    parser.add_argument("--induction-steps", type=int, help="at most so many steps of induction")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    parser.add_argument("--install", action="store_true", help="copy a finished model to assets/embedded_base")
+    args = parser.parse_args(argv)
+    options = json.loads(args.config.read_text(encoding="utf-8"))
+    if args.task_steps is not None:
+        options["task_steps"] = args.task_steps
+    if args.induction_steps is not None:
+        options["induction"]["max_steps"] = args.induction_steps
+    output = args.output or Path(options["output"])
+    output.mkdir(parents=True, exist_ok=True)
+    if args.install:
+        shutil.copytree(output / "model", EMBEDDED_BASE, dirs_exist_ok=True)
+        print(f"installed {output / 'model'} as {EMBEDDED_BASE}")
+        return 0
+    train(options, output, args.device)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

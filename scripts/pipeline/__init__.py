@@ -1,0 +1,1 @@
+"""What the stages share. Each module says in its first line what lives there."""

@@ -1,0 +1,50 @@
+"""The calendar that every prompt states, so that a small model looks dates up instead of computing them.
+
+A relative date in a request ("last month", "depuis lundi") is answered from these lines. Whatever reaches up to now
+ends on the current date, included.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+def periods(today: date) -> dict[str, tuple[date, date]]:
+    """Named periods around `today`: name -> (first day, last day), both included.
+
+    A weekday's name stands for the time since its last occurrence before today.
+    """
+    month = today.replace(day=1)
+    last_month_end = month - timedelta(days=1)
+    year = today.replace(month=1, day=1)
+    monday = today - timedelta(days=today.weekday())
+    named = {
+        "today": (today, today),
+        "yesterday": (today - timedelta(days=1),) * 2,
+        "last 7 days": (today - timedelta(days=6), today),
+        "last 30 days": (today - timedelta(days=29), today),
+        "this week": (monday, today),
+        "last week": (monday - timedelta(days=7), monday - timedelta(days=1)),
+        "this month": (month, today),
+        "last month": (last_month_end.replace(day=1), last_month_end),
+        "this year": (year, today),
+        "last year": (year.replace(year=year.year - 1), year - timedelta(days=1)),
+    }
+    for back in range(7, 0, -1):
+        day = today - timedelta(days=back)
+        named[WEEKDAYS[day.weekday()]] = (day, today)
+    return named
+
+
+def render_calendar(entries: dict[str, tuple[date, date]]) -> str:
+    """One line: `today 2024-03-17, ..., last month 2024-02-01 2024-02-29, ...`.
+
+    A period that ends on the first entry's day (today) shows only its first day.
+    """
+    today = next(iter(entries.values()))[1]
+    parts = []
+    for name, (start, end) in entries.items():
+        parts.append(f"{name} {start}" if end in (today, start) else f"{name} {start} {end}")
+    return ", ".join(parts)

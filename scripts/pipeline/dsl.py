@@ -1,0 +1,132 @@
+"""The shipped DSL: its operators and the closed `anyOf` form of its schemas, read from config/ as data."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from pipeline.paths import CONFIG_DIR
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One canonical operator: `shape` of its value (one, list, range), field types it applies to, names it may bear."""
+
+    name: str
+    shape: str
+    types: tuple[str, ...]
+    aliases: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SchemaField:
+    """A field as one schema shows it.
+
+    `operators` maps canonical names to the alias this schema uses. `values` are the enum's spellings; `hints` are the
+    words that the descriptions give: phrase -> spelling of the value ("paye" -> "paid").
+    """
+
+    name: str
+    type: str
+    operators: dict[str, str]
+    description: str | None = None
+    values: tuple[str, ...] = ()
+    hints: dict[str, str] = field(default_factory=dict)
+
+
+@cache
+def operators() -> dict[str, Operator]:
+    """The canonical operators of config/operators.json by name."""
+    data = json.loads((CONFIG_DIR / "operators.json").read_text(encoding="utf-8"))
+    return {
+        name: Operator(name, entry["shape"], tuple(entry["types"]), tuple(entry["aliases"]))
+        for name, entry in data.items()
+    }
+
+
+@cache
+def _template() -> dict[str, Any]:
+    return json.loads((CONFIG_DIR / "ast_template.json").read_text(encoding="utf-8"))
+
+
+def operators_for(field_type: str) -> list[Operator]:
+    """Operators that a field of this type may have, in the order of the file."""
+    return [operator for operator in operators().values() if field_type in operator.types]
+
+
+def closed_object(properties: dict[str, Any]) -> dict[str, Any]:
+    """An object schema with exactly these properties, all required."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _value_schema(spec: SchemaField, shape: str, with_hints: bool) -> dict[str, Any]:
+    scalar: dict[str, Any] = {}
+    if with_hints and spec.hints:
+        scalar["description"] = ", ".join(f"{phrase}: {value}" for phrase, value in spec.hints.items())
+    if spec.type == "enum":
+        scalar["enum"] = list(spec.values)
+    elif spec.type == "date":
+        scalar |= {"type": "string", "format": "date"}
+    else:
+        scalar["type"] = "string" if spec.type == "text" else spec.type
+    if shape == "list":
+        return {"type": "array", "items": scalar, "minItems": 1, "x-set": True}
+    if shape == "range":
+        return {"type": "array", "items": scalar, "minItems": 2, "maxItems": 2}
+    return scalar
+
+
+def condition_branches(spec: SchemaField) -> list[dict[str, Any]]:
+    """One closed object for each shape of value that the field's operators take; words are said in the first only."""
+    shapes: dict[str, list[str]] = {}
+    for canonical, alias in spec.operators.items():
+        shapes.setdefault(operators()[canonical].shape, []).append(alias)
+    branches = []
+    for index, (shape, aliases) in enumerate(shapes.items()):
+        first = index == 0
+        name: dict[str, Any] = {"description": spec.description} if first and spec.description else {}
+        name["const"] = spec.name
+        branches.append(
+            closed_object(
+                {"field": name, "operator": {"enum": aliases}, "value": _value_schema(spec, shape, with_hints=first)}
+            )
+        )
+    return branches
+
+
+def answer_schema(fields: list[SchemaField]) -> dict[str, Any]:
+    """The schema of an answer, a program over these fields or a refusal."""
+    schema = copy.deepcopy(_template())
+    step = schema["anyOf"][0]["properties"]["steps"]["items"]
+    step["properties"]["conditions"]["items"]["anyOf"] = [
+        branch for spec in fields for branch in condition_branches(spec)
+    ]
+    return schema
+
+
+def step_name(index: int) -> str:
+    """The label of the step at this index, from 0."""
+    return f"step_{index + 1}"
+
+
+def program(steps: list[list[dict[str, Any]]], timeframe: tuple[str, str] | None = None) -> dict[str, Any]:
+    """The AST of a program: a list of conditions for each step, and ISO dates (start, end) where time is asked for."""
+    ast: dict[str, Any] = {
+        "steps": [{"name": step_name(index), "conditions": conditions} for index, conditions in enumerate(steps)]
+    }
+    if timeframe:
+        ast["timeframe"] = {"start": timeframe[0], "end": timeframe[1]}
+    return ast
+
+
+def refusal(reason: str, suggestion: str) -> dict[str, Any]:
+    """The AST of a refusal."""
+    return {"refusal": {"reason": reason, "suggestion": suggestion}}
