@@ -156,18 +156,18 @@ def draw_group(options: dict[str, Any], encoder: Encoder, stage: str, step: int,
     """The group that this place of the training sees: (kind, group). A pure function of its arguments."""
     rng = random.Random(f"{options['seed']}-{stage}-{step}-{slot}")
     rows = options["rows_per_group"]
-    if stage == "induction":
-        grown = min(1.0, step / 600)
-        kind = rng.choices(("repeats", "gaps", "recall"), (1 - 0.6 * grown, 0.4 + 0.3 * grown, 0.3 * grown))[0]
-    else:
-        mixture = options["mixture"]
-        kind = rng.choices(list(mixture), list(mixture.values()))[0]
+    mixture = options["mixture"][stage]
+    kind = rng.choices(list(mixture), list(mixture.values()))[0]
     plain = encoder.plain
     if kind == "repeats":
-        return kind, encoder.sequence_group(data.repeat_rows(rng, plain, 2 * rows, (3, 12), 32))
+        return kind, encoder.sequence_group(data.repeat_rows(rng, plain, 4 * rows, (3, 12), 32))
+    if kind == "long_repeats":
+        longest = rng.choice((24, 48, 96, 160, 256) if stage == "induction" else (96, 256, 512, 1024))
+        count = max(2, min(4 * rows, 3072 // longest))
+        return kind, encoder.sequence_group(data.repeat_rows(rng, plain, count, (4, longest * 2 // 5), longest))
     if kind == "gaps":
-        length = rng.choice((32, 64, 64, 128, 256) if stage == "induction" else (64, 256, 512, 1024, 2000))
-        return kind, encoder.sequence_group(data.gap_rows(rng, plain, max(1, min(2 * rows, 2048 // length)), length))
+        length = rng.choice((32, 48, 64, 64, 128, 256) if stage == "induction" else (64, 256, 512, 1024, 2000))
+        return kind, encoder.sequence_group(data.gap_rows(rng, plain, max(1, min(3 * rows, 3072 // length)), length))
     if kind == "recall":
         return kind, encoder.group(data.recall_document(rng, rows, (3, 8) if stage == "induction" else (4, 40)))
     if kind == "instance":
@@ -196,8 +196,9 @@ def exact_match(model: Any, encoder: Encoder, seed: str, schemas: int, rows: int
 def learning_rate(options: dict[str, Any], state: dict[str, Any]) -> float:
     """Warm-up at the start of each stage, constant, then a linear decay over the last share of the task."""
     peak = options["learning_rate"]
-    if state["stage"] == "induction":
-        return peak * min(1.0, (state["step"] + 1) / options["warmup_steps"])
+    if state["stage"] != "task":
+        warming = state["stage"] == "repeats"
+        return peak * (min(1.0, (state["step"] + 1) / options["warmup_steps"]) if warming else 1.0)
     warm = min(1.0, (state["step"] + 1) / options["rewarm_steps"])
     left = (options["task_steps"] - state["step"]) / (options["decay_share"] * options["task_steps"])
     return peak * min(warm, 1.0, max(left, 0.02))
@@ -220,7 +221,7 @@ def train(options: dict[str, Any], output: Path, device: str) -> None:
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=options["learning_rate"], betas=(0.9, 0.95), weight_decay=options["weight_decay"]
     )
-    state: dict[str, Any] = {"stage": "induction", "step": 0, "seconds": 0.0, "rows": 0, "accuracy": {}}
+    state: dict[str, Any] = {"stage": "repeats", "step": 0, "seconds": 0.0, "rows": 0, "accuracy": {}}
     checkpoint = output / "checkpoint.pt"
     if checkpoint.exists():
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
@@ -273,7 +274,11 @@ def train(options: dict[str, Any], output: Path, device: str) -> None:
                 log.write(json.dumps(record) + "\n")
                 log.flush()
                 bar.set_postfix_str(f"{record['stage']} {record['accuracy']}", refresh=False)
+            stage = state["stage"]
             advance(options, state)
+            if state["stage"] != stage:
+                save()
+                shutil.copy(checkpoint, output / f"after-{stage}.pt")
             if time.monotonic() - last_save > 60 * options["checkpoint_minutes"] or state["stage"] == "done":
                 save()
                 last_save = time.monotonic()
@@ -283,11 +288,10 @@ def train(options: dict[str, Any], output: Path, device: str) -> None:
 
 def advance(options: dict[str, Any], state: dict[str, Any]) -> None:
     """Move to the next stage where this one is done; induction must be robust before the task begins."""
-    if state["stage"] == "induction":
-        target = options["induction"]["target_accuracy"]
-        kinds = [state["accuracy"].get(kind, 0.0) for kind in ("repeats", "gaps", "recall")]
-        if min(kinds) >= target or state["step"] >= options["induction"]["max_steps"]:
-            state |= {"stage": "task", "step": 0}
+    if state["stage"] != "task":
+        kinds = [state["accuracy"].get(kind, 0.0) for kind in options["mixture"][state["stage"]]]
+        if min(kinds) >= options["target_accuracy"] or state["step"] >= options["induction_steps"]:
+            state |= {"stage": "induction" if state["stage"] == "repeats" else "task", "step": 0}
     elif state["step"] >= options["task_steps"]:
         state["stage"] = "done"
 
@@ -297,7 +301,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, default=CONFIG_DIR / "embedded_base.json", help="the recipe")
     parser.add_argument("--output", type=Path, help="folder of the build (default: from the recipe)")
     parser.add_argument("--task-steps", type=int, help="steps on the mixture (default: from the recipe)")
-    parser.add_argument("--induction-steps", type=int, help="at most so many steps of induction")
+    parser.add_argument("--induction-steps", type=int, help="at most so many steps of each of the two stages of induction")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     parser.add_argument("--install", action="store_true", help="copy a finished model to assets/embedded_base")
     args = parser.parse_args(argv)
@@ -305,7 +309,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.task_steps is not None:
         options["task_steps"] = args.task_steps
     if args.induction_steps is not None:
-        options["induction"]["max_steps"] = args.induction_steps
+        options["induction_steps"] = args.induction_steps
     output = args.output or Path(options["output"])
     output.mkdir(parents=True, exist_ok=True)
     if args.install:

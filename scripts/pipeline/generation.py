@@ -7,13 +7,20 @@ model's own mask applies the window, so that nothing is cropped at padding.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
-from transformers import DynamicCache
+from transformers import AttentionInterface, AttentionMaskInterface, DynamicCache
+from transformers.cache_utils import DynamicLayer
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
 
 from pipeline.shared_prefix import common_prefix_length
+
+GROUPED = "sdpa_grouped"
 
 
 class Constraint(Protocol):
@@ -34,6 +41,67 @@ class Generated:
     ended: bool = False
 
 
+class RoomyLayer(DynamicLayer):
+    """A cache layer with room to grow: a step writes its keys and values in place of copying all earlier ones."""
+
+    room = 128
+
+    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        old = self.keys.shape[-2] if self.keys.dim() == 4 else 0
+        new = old + key_states.shape[-2]
+        buffers = getattr(self, "buffers", None)
+        fits = buffers is not None and self.keys.data_ptr() == buffers[0].data_ptr() and new <= buffers[0].shape[-2]
+        if not fits:
+            shape = (*key_states.shape[:2], new + self.room, key_states.shape[-1])
+            buffers = key_states.new_empty(shape), value_states.new_empty(shape)
+            if old:
+                buffers[0][..., :old, :] = self.keys
+                buffers[1][..., :old, :] = self.values
+            self.buffers = buffers
+        for buffer, states in zip(buffers, (key_states, value_states), strict=True):
+            buffer[..., old:new, :] = states
+        self.keys, self.values = buffers[0][..., :new, :], buffers[1][..., :new, :]
+        return self.keys, self.values
+
+
+def roomy_cache() -> DynamicCache:
+    """A cache that keeps every position of every layer and grows in place."""
+    cache = DynamicCache()
+    cache.layer_class_to_replicate = RoomyLayer
+    return cache
+
+
+def _grouped_attention(
+    module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attention_mask: Any, **kwargs: Any
+) -> tuple[torch.Tensor, None]:
+    """Attention of one new position: query heads that share a key head are its rows, so that no key is copied."""
+    batch, heads, length, size = query.shape
+    if length != 1 or query.device.type != "cpu":
+        return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+    grouped = query.view(batch, key.shape[1], heads // key.shape[1], size)
+    out = torch.nn.functional.scaled_dot_product_attention(
+        grouped, key, value, attn_mask=attention_mask, scale=kwargs.get("scaling")
+    )
+    return out.view(batch, 1, heads, size), None
+
+
+AttentionInterface.register(GROUPED, _grouped_attention)
+AttentionMaskInterface.register(GROUPED, sdpa_mask)
+
+
+@contextmanager
+def _grouped(body: Any) -> Iterator[None]:
+    before = body.config._attn_implementation
+    if before == "sdpa":
+        body.config._attn_implementation = GROUPED
+    try:
+        yield
+    finally:
+        body.config._attn_implementation = before
+
+
 def _roll_left_padded(cache: DynamicCache, pads: torch.Tensor) -> None:
     """Move each row's trailing `pads` (K,) cache positions to its left end."""
     for layer in cache.layers:
@@ -51,8 +119,17 @@ def _choose(logits: torch.Tensor, temperature: float, generator: torch.Generator
     return torch.multinomial(probabilities, 1, generator=generator)[:, 0]
 
 
-@torch.inference_mode()
-def generate(
+def generate(model: Any, prompts: list[list[int]], **options: Any) -> list[Generated]:
+    """Answers to `prompts` (token ids), which should share a prefix; greedy at temperature 0.
+
+    Options are those of `_generate`: end_ids, max_new_tokens, constraints, temperature, generator. A row ends at one of
+    `end_ids` or after `max_new_tokens` tokens.
+    """
+    with torch.inference_mode(), _grouped(model.model):
+        return _generate(model, prompts, **options)
+
+
+def _generate(
     model: Any,
     prompts: list[list[int]],
     *,
@@ -62,14 +139,10 @@ def generate(
     temperature: float = 0.0,
     generator: torch.Generator | None = None,
 ) -> list[Generated]:
-    """Answers to `prompts` (token ids), which should share a prefix; greedy at temperature 0.
-
-    A row ends at one of `end_ids` or after `max_new_tokens` tokens.
-    """
     device = next(model.parameters()).device
     rows = len(prompts)
     shared = min(common_prefix_length(prompts), min(map(len, prompts)) - 1)
-    cache = DynamicCache()
+    cache = roomy_cache()
     body, head = model.model, model.lm_head
     if shared > 0:
         prefix = torch.tensor(prompts[0][:shared], device=device)

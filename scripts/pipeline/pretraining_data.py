@@ -415,7 +415,7 @@ def gap_rows(rng: random.Random, tokens: int, rows: int, length: int) -> list[tu
     """A segment, noise, and the segment again at the end: copying over a distance."""
     result = []
     for _ in range(rows):
-        size = rng.randint(8, max(9, length // 3))
+        size = rng.randint(length // 4, 2 * length // 5)
         unit = [rng.randrange(tokens) for _ in range(size)]
         noise = [rng.randrange(tokens) for _ in range(length - 2 * size)]
         cut = rng.randint(0, len(noise))

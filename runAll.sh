@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# The whole chain, each stage only where it is not up to date. Hands on the flags that all stages share: --config,
+# --output-root, --run-name, --max-steps, --max-samples, --seed, --languages, --force.
+#   ./runAll.sh --config config/offline.json                      no GPU, no Ollama, no model hub
+#   ./runAll.sh --config config/defaults.json --from training     stages: specs schemas dataset corpus base training
+#                                                                 evaluation pairs alignment aligned report
+set -euo pipefail
+
+stages=(specs schemas dataset corpus base training evaluation pairs alignment aligned report)
+first=specs last=report
+shared=()
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --from) first=${2:?--from needs a stage} && shift 2 ;;
+    --until) last=${2:?--until needs a stage} && shift 2 ;;
+    --config | --output-root | --run-name | --max-steps | --max-samples | --seed | --languages)
+      shared+=("$1" "${2:?$1 needs a value}") && shift 2 ;;
+    --config=* | --output-root=* | --run-name=* | --max-steps=* | --max-samples=* | --seed=* | --languages=*)
+      shared+=("$1") && shift ;;
+    --force) shared+=("$1") && shift ;;
+    -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0" && exit 0 ;;
+    *)
+      echo "error: runAll.sh does not take $1; give it to a stage's own runner or script (--help lists its flags)" >&2
+      exit 2 ;;
+  esac
+done
+for name in "$first" "$last"; do
+  case " ${stages[*]} " in
+    *" $name "*) ;;
+    *) echo "error: there is no stage $name; stages: ${stages[*]}" >&2 && exit 2 ;;
+  esac
+done
+
+source "$(dirname "$0")/tools/setup.sh"
+export DATASET_GENERATOR_CHAIN=$$
+
+run() {
+  "$python" "scripts/$1.py" ${shared[@]+"${shared[@]}"} "${@:2}"
+}
+"$python" scripts/check_setup.py ${shared[@]+"${shared[@]}"} --from "$first" --until "$last"
+
+running=
+for stage in "${stages[@]}"; do
+  [ "$stage" = "$first" ] && running=yes
+  [ -n "$running" ] || continue
+  case "$stage" in
+    specs) run generate_domain_specs ;;
+    schemas) run build_schemas ;;
+    dataset) run generate_dataset ;;
+    corpus) run build_training_corpus ;;
+    base) run evaluate_student --base ;;
+    training) run train_student ;;
+    evaluation) run evaluate_student --model sft ;;
+    pairs) run build_alignment_pairs ;;
+    alignment) run train_alignment ;;
+    aligned) run evaluate_student --model dpo ;;
+    report) run report_training ;;
+  esac
+  [ "$stage" = "$last" ] && break
+done

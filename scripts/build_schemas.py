@@ -1,0 +1,210 @@
+"""d_02: many JSON Schemas from each domain spec, split by domain and schema, once.
+
+Variants differ in their subset of fields, order, name style, operator aliases and descriptions, so that a student must
+read the schema. The held-out domains are divided between validation, align and test; `new_words` are schemas of made-up
+domains whose words occur nowhere else.
+
+In   outputs/d_01_domain_specs.jsonl
+Out  outputs/d_02_final_schemas.jsonl   schema_id, domain, split, schema, operators (alias -> canonical), fields (name,
+                                        type, words, operators, values, absent_values), absent_fields
+
+    uv run python scripts/build_schemas.py --config config/offline.json
+    uv run python scripts/build_schemas.py --train-schemas 800 --max-fields 8
+"""
+
+from __future__ import annotations
+
+import random
+from types import SimpleNamespace
+from typing import Any
+
+from pipeline import errors
+from pipeline.artifacts import Stage, content_id, locked, read_jsonl, write_jsonl
+from pipeline.config import parse_options
+from pipeline.errors import UserError
+from pipeline.paths import Layout
+
+VERSION = 1
+HELD_OUT = ("validation", "align", "test")
+
+
+def split_domains(domains: list[str], options: SimpleNamespace, seed: int) -> dict[str, list[str]]:
+    """Split -> domains: the held-out share is divided as the wanted numbers of schemas are."""
+    shuffled = sorted(domains)
+    random.Random(f"{seed}-domains").shuffle(shuffled)
+    wanted = {split: getattr(options, f"{split}_schemas") for split in HELD_OUT}
+    total = sum(wanted.values())
+    held = round(options.held_out_domain_share * len(shuffled)) if total else 0
+    result: dict[str, list[str]] = {}
+    start = 0
+    for split in HELD_OUT:
+        count = max(1, round(held * wanted[split] / total)) if wanted[split] else 0
+        result[split] = shuffled[start : start + count]
+        start += count
+    result["train"] = shuffled[start:]
+    for split in ("train", *HELD_OUT):
+        if not result[split] and (split == "train" or wanted[split]):
+            raise UserError(
+                f"{len(domains)} domains are too few to give the split {split!r} a domain of its own; "
+                f"add domains, or set the schemas of a split to 0"
+            )
+    return result
+
+
+def _hints(values: list[dict[str, Any]], languages: list[str]) -> dict[str, str]:
+    """Phrase -> spelling, for phrases that the spelling does not show by itself."""
+    hints = {}
+    for value in values:
+        spelling = str(value["value"]).lower() if isinstance(value["value"], bool) else value["value"]
+        for language in languages:
+            phrase = value["words"][language]
+            if phrase != spelling:
+                hints[phrase] = spelling
+    return hints
+
+
+def _field(
+    spec: dict[str, Any], style: str, aliases: dict[str, str], options: SimpleNamespace, languages: list[str],
+    rng: random.Random,
+) -> tuple[dict[str, Any], Any]:  # fmt: skip
+    """A field as one schema shows it: (the d_02 row's entry, its SchemaField)."""
+    from pipeline.dsl import SchemaField, operators_for
+    from pipeline.pretraining_data import name_in_style
+
+    name = name_in_style(spec["name"].replace("_", " "), style)
+    possible = operators_for(spec["type"])
+    chosen = sorted(rng.sample(range(len(possible)), rng.randint(1, min(4, len(possible)))))
+    mine = {possible[index].name: aliases[possible[index].name] for index in chosen}
+    entry: dict[str, Any] = {"name": name, "type": spec["type"], "words": spec["words"], "operators": mine}
+    hints: dict[str, str] = {}
+    values: tuple[str, ...] = ()
+    if spec["type"] == "enum":
+        shown = rng.sample(spec["values"], min(len(spec["values"]), rng.randint(2, max(2, options.max_enum_values))))
+        value_style = rng.choice(("snake", style))
+        entry["values"] = [
+            {"value": name_in_style(v["name"].replace("_", " "), value_style), "words": v["words"]} for v in shown
+        ]
+        entry["absent_values"] = [{"words": v["words"]} for v in spec["values"] if v not in shown]
+        values = tuple(v["value"] for v in entry["values"])
+        hints = _hints(entry["values"], languages)
+    elif spec["type"] == "boolean":
+        entry["values"] = [{"value": v["name"] == "true", "words": v["words"]} for v in spec["values"]]
+        hints = _hints(entry["values"], languages)
+    said = [spec["words"][language] for language in languages]
+    rng.shuffle(said)
+    description = ", ".join(dict.fromkeys(said))
+    return entry, SchemaField(name, spec["type"], mine, description, values, hints)
+
+
+def build_variant(
+    spec: dict[str, Any], split: str, options: SimpleNamespace, languages: list[str], rng: random.Random
+) -> dict[str, Any]:
+    """One d_02 row from a domain spec."""
+    from pipeline.dsl import answer_schema, operators
+    from pipeline.embedded_teacher import clashes
+    from pipeline.pretraining_data import STYLES
+
+    style = rng.choice(STYLES[:-1])
+    aliases: dict[str, str] = {}
+    for operator in operators().values():
+        free = [alias for alias in operator.aliases if alias not in aliases.values()]
+        aliases[operator.name] = rng.choice(free)
+    most = min(options.max_fields, len(spec["fields"]))
+    count = rng.randint(min(options.min_fields, most), most)
+    chosen = rng.sample(spec["fields"], count)
+    pairs = [_field(field, style, aliases, options, languages, rng) for field in chosen]
+    fields = [pair[0] for pair in pairs]
+    schema = answer_schema([pair[1] for pair in pairs])
+    absent = [
+        {"type": field["type"], "words": field["words"], "values": [{"words": v["words"], "value": v["name"]} for v in
+         field.get("values", [])]}
+        for field in spec["fields"]
+        if field not in chosen and field["type"] != "boolean" and not clashes(field, chosen, languages)
+    ]  # fmt: skip
+    return {
+        "schema_id": content_id(schema),
+        "domain": spec["domain"],
+        "split": split,
+        "schema": schema,
+        "operators": {alias: name for entry in fields for name, alias in entry["operators"].items()},
+        "fields": fields,
+        "absent_fields": absent,
+    }
+
+
+def made_up_domain(number: int, seed: int, languages: list[str]) -> dict[str, Any]:
+    """A domain of made-up words: no shipped file holds them."""
+    from pipeline.pretraining_data import Words
+
+    rng = random.Random(f"{seed}-new-words-{number}")
+    words = Words(rng)
+
+    def said() -> dict[str, str]:
+        return {language: words.phrase(0.0 if language == "en" else 0.15) for language in languages}
+
+    fields = []
+    for kind in ("enum", "enum", "enum", "text", "integer", "number", "boolean", "date"):
+        phrases = said()
+        field: dict[str, Any] = {"name": next(iter(phrases.values())).replace(" ", "_"), "type": kind, "words": phrases}
+        if kind == "enum":
+            values = [said() for _ in range(4)]
+            field["values"] = [{"name": next(iter(v.values())).replace(" ", "_"), "words": v} for v in values]
+        elif kind == "boolean":
+            field["values"] = [{"name": name, "words": said()} for name in ("true", "false")]
+        fields.append(field)
+    return {"domain": f"new_words_{number}", "description": "made-up words", "fields": fields}
+
+
+def build(
+    specs: list[dict[str, Any]], options: SimpleNamespace, run: SimpleNamespace
+) -> list[dict[str, Any]]:
+    """The d_02 rows: as many different schemas of each split as the options ask for."""
+    by_name = {spec["domain"]: spec for spec in specs}
+    rows: list[dict[str, Any]] = []
+    seen: set[str] = set()
+
+    def fill(split: str, domains: list[dict[str, Any]], wanted: int) -> None:
+        wanted = min(wanted, run.max_samples or wanted)
+        made = attempt = 0
+        while made < wanted and attempt < 20 * wanted:
+            rng = random.Random(f"{run.seed}-{split}-{attempt}")
+            row = build_variant(domains[attempt % len(domains)], split, options, run.languages, rng)
+            attempt += 1
+            if row["schema_id"] not in seen:
+                seen.add(row["schema_id"])
+                rows.append(row)
+                made += 1
+        if made < wanted:
+            raise UserError(f"only {made} different schemas of {wanted} for {split!r}; add domains or allow more fields")
+
+    for split, names in split_domains(list(by_name), options, run.seed).items():
+        if names:
+            fill(split, [by_name[name] for name in names], getattr(options, f"{split}_schemas"))
+    if options.new_word_schemas:
+        made_up = [made_up_domain(i, run.seed, run.languages) for i in range(max(2, options.new_word_schemas // 2))]
+        fill("new_words", made_up, options.new_word_schemas)
+    return rows
+
+
+def main(argv: list[str] | None = None) -> int:
+    options = parse_options(argv, __doc__, ("run", "schemas"))
+    layout = Layout(options.run)
+    facts = {"schemas": vars(options.schemas)}
+    facts |= {key: getattr(options.run, key) for key in ("seed", "languages", "max_samples")}
+    with locked(layout.root, "schemas"):
+        stage = Stage("schemas", VERSION, layout.root, [layout.schemas], facts, [layout.domain_specs])
+        if not options.force and stage.up_to_date():
+            return 0
+        specs = list(read_jsonl(layout.domain_specs, "generate_domain_specs.py"))
+        rows = build(specs, options.schemas, options.run)
+        stage.set_aside()
+        write_jsonl(layout.schemas, rows)
+        counts: dict[str, int] = {}
+        for row in rows:
+            counts[row["split"]] = counts.get(row["split"], 0) + 1
+        stage.finish(counts, f"{len(rows)} schemas ({', '.join(f'{k} {v}' for k, v in counts.items())}) -> {layout.schemas}")
+    return 0
+
+
+if __name__ == "__main__":
+    errors.run(main)

@@ -1,0 +1,43 @@
+"""Preflight: says before the first long stage what the run will need and does not have.
+
+Checks the config, the base model's weights (for stages from the corpus on) and the teacher's server and model (for
+domain specs, dataset, and evaluation with a judge).
+
+    uv run python scripts/check_setup.py --config config/defaults.json --from specs --until report
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from pipeline import errors
+from pipeline.artifacts import locked
+from pipeline.config import parse_options
+from pipeline.paths import Layout
+
+STAGES = "specs schemas dataset corpus base training evaluation pairs alignment aligned report".split()
+NEED_TEACHER = {"specs", "dataset", "base", "evaluation", "aligned"}
+NEED_STUDENT = {"corpus", "base", "training", "evaluation", "pairs", "alignment", "aligned"}
+
+
+def main(argv: list[str] | None = None) -> int:
+    extra = argparse.ArgumentParser(add_help=False)
+    extra.add_argument("--from", dest="first", choices=STAGES, default=STAGES[0], help="first stage")
+    extra.add_argument("--until", dest="last", choices=STAGES, default=STAGES[-1], help="last stage")
+    options = parse_options(argv, __doc__, ("run", "teacher", "student", "evaluation"), extra)
+    stages = set(STAGES[STAGES.index(options.first) : STAGES.index(options.last) + 1])
+    with locked(Layout(options.run).root, "runAll.sh"):
+        if stages & NEED_STUDENT:
+            from pipeline.student import locate_base
+
+            locate_base(options.student.base_model)
+        asked = stages & NEED_TEACHER if options.evaluation.judge else stages & {"specs", "dataset"}
+        if asked and options.teacher.kind == "ollama":
+            from pipeline.ollama_teacher import OllamaTeacher
+
+            OllamaTeacher(options.teacher, options.run)
+    return 0
+
+
+if __name__ == "__main__":
+    errors.run(main)

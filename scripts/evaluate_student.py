@@ -1,0 +1,192 @@
+"""Measure a student on rows that it has not seen: free and constrained, seen and unseen schemas apart.
+
+Greedy, batched by schema. Before anything runs, a check proves that no measured row and no unseen schema is in the
+training corpus. A killed evaluation goes on where it stopped and ends with the same file.
+
+In   outputs/d_02_final_schemas.jsonl, outputs/d_03_dataset.jsonl, outputs/d_04_training_corpus.jsonl, an adapter
+Out  outputs/student_runs/<run>/eval/<model>/evaluation_results.jsonl   one row a sample: row_id, schema_id, split, mode,
+                                                                        expected, text, the metrics, failure
+     outputs/student_runs/<run>/eval/<model>/evaluation_summary.json    {"run", "model", "splits": {split: {mode:
+                                                                        {"rows", "schemas", metric: {"rate", "low",
+                                                                        "high"}}}}, "slices"}
+     <model> is base, sft, dpo, or the name of the adapter's folder
+
+    uv run python scripts/evaluate_student.py --config config/offline.json
+    uv run python scripts/evaluate_student.py --base --splits test --modes free
+    ./runEvals.sh --adapter outputs/student_runs/gemma3-270m/checkpoint-final --teacher-model gpt-oss:120b
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from pipeline import errors
+from pipeline.artifacts import Stage, content_id, locked, read_jsonl, write_json
+from pipeline.config import parse_options
+from pipeline.errors import UserError
+from pipeline.evaluation import Answerer, check_unseen, groups_to_answer, judged, load_schemas, slices, summarise
+from pipeline.paths import Layout
+from pipeline.progress import Progress
+from pipeline.teacher import make_teacher, teacher_facts
+
+VERSION = 1
+
+
+def choose_model(options: SimpleNamespace, layout: Layout, base: bool) -> tuple[str, Path | None]:
+    """(name, adapter folder or None) of what is measured; says which adapter where none was named."""
+    evaluation = options.evaluation
+    if base or (evaluation.model == "base" and not evaluation.adapter):
+        return "base", None
+    adapters = {"sft": layout.sft_adapter, "dpo": layout.dpo_adapter}
+    if evaluation.adapter:
+        adapter = Path(evaluation.adapter)
+        for name, folder in adapters.items():
+            if folder.resolve() == adapter.resolve():
+                return name, folder
+        parent = adapter.resolve().parent.name
+        return f"{parent}-{adapter.resolve().name}", adapter
+    if evaluation.model in adapters:
+        return evaluation.model, adapters[evaluation.model]
+    finished = [(folder.stat().st_mtime, name) for name, folder in adapters.items() if folder.exists()]
+    if not finished:
+        raise UserError(f"{layout.sft_adapter} does not exist; ./runTraining.sh makes an adapter, --base measures without")
+    name = max(finished)[1]
+    print(f"evaluation: no --adapter given, the newest finished one is {adapters[name]}")
+    return name, adapters[name]
+
+
+def kept_results(part: Path, key: str) -> list[dict[str, Any]]:
+    """Results of a killed evaluation of the same facts; a torn last line is left out."""
+    marker = part.with_name(part.name + ".facts")
+    if not part.exists() or not marker.exists() or marker.read_text(encoding="utf-8") != key:
+        part.unlink(missing_ok=True)
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.write_text(key, encoding="utf-8")
+        return []
+    rows = []
+    for line in part.read_bytes().split(b"\n"):
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            break
+    return rows
+
+
+def measure(
+    options: SimpleNamespace, layout: Layout, adapter: Path | None, rows: list[dict[str, Any]], part: Path, key: str
+) -> list[dict[str, Any]]:
+    """The result rows, each schema's written to `part` as soon as it is answered."""
+    from pipeline.asts import SchemaJudge
+    from pipeline.student import Renderer, causal_lm, load_student, load_tokenizer, place
+
+    schemas = load_schemas(layout.schemas)
+    placement = place(options.student)
+    print(f"evaluation: {adapter or 'base model'}, {placement.say()}")
+    model = causal_lm(load_student(options.student, placement, adapter)).eval()
+    answerer = Answerer(model, Renderer(load_tokenizer(options.student.base_model)), options.evaluation.max_new_tokens)
+    teacher = make_teacher(options.teacher, options.run) if options.evaluation.judge else None
+    results = kept_results(part, key)
+    # Whole schemas are kept: the last one may be torn.
+    wanted = {(mode, row["schema_id"]): len(members) for mode, row, members in groups_to_answer(rows, schemas, options.evaluation.modes)}
+    have: dict[tuple[str, str], int] = {}
+    for result in results:
+        have[result["mode"], result["schema_id"]] = have.get((result["mode"], result["schema_id"]), 0) + 1
+    results = [r for r in results if have[r["mode"], r["schema_id"]] == wanted.get((r["mode"], r["schema_id"]))]
+    done = {(r["mode"], r["schema_id"]) for r in results}
+    bar = Progress(len(rows) * len(options.evaluation.modes), "answers")
+    with part.open("w", encoding="utf-8") as file:
+        for result in results:
+            file.write(json.dumps(result, ensure_ascii=False) + "\n")
+        bar.update(len(results))
+        for mode, schema_row, members in groups_to_answer(rows, schemas, options.evaluation.modes):
+            if (mode, schema_row["schema_id"]) in done:
+                continue
+            judge = SchemaJudge(schema_row["schema"])
+            answers = answerer.answers(schema_row, members, constrained=mode == "constrained")
+            for row, answer in zip(members, answers, strict=True):
+                ask = None
+                if teacher is not None:
+                    ask = lambda ast, row=row, s=schema_row: teacher.judge(s, row["query"], row["current_date"], ast)
+                result = judged(row, answer, mode, judge, ask)
+                file.write(json.dumps(result, ensure_ascii=False) + "\n")
+                results.append(result)
+            file.flush()
+            bar.update(len(members))
+    bar.close()
+    return results
+
+
+def summary_of(run: str, model: str, results: list[dict[str, Any]], splits: list[str], modes: list[str]) -> dict[str, Any]:
+    """The evaluation summary."""
+    cut = lambda split, mode: [r for r in results if r["split"] == split and r["mode"] == mode]  # noqa: E731
+    return {
+        "run": run,
+        "model": model,
+        "splits": {s: {m: summarise(cut(s, m)) for m in modes} for s in splits if cut(s, modes[0])},
+        "slices": {s: {m: slices(cut(s, m)) for m in modes} for s in splits if cut(s, modes[0])},
+    }
+
+
+def table_of(summary: dict[str, Any]) -> str:
+    """Lines of exact match and validity by split and mode."""
+    from pipeline.tables import percent
+
+    lines = []
+    for split, modes in summary["splits"].items():
+        for mode, values in modes.items():
+            lines.append(
+                f"  {split:<11} {mode:<12} exact {percent(values['exact_match'])}  valid {percent(values['schema_valid'])}"
+                f"  ({values['rows']} rows, {values['schemas']} schemas)"
+            )
+    return "\n".join(lines)
+
+
+def main(argv: list[str] | None = None) -> int:
+    extra = argparse.ArgumentParser(add_help=False)
+    extra.add_argument("--base", action="store_true", help="measure the base model without an adapter")
+    options = parse_options(argv, __doc__, ("run", "teacher", "student", "evaluation"), extra)
+    layout = Layout(options.run)
+    from pipeline.student import base_inputs, check_adapter
+
+    with locked(layout.root, "evaluation"):
+        name, adapter = choose_model(options, layout, options.base)
+        if adapter is not None:
+            check_adapter(adapter, options.student.base_model)
+        folder = layout.evaluation(name)
+        evaluation = {k: v for k, v in vars(options.evaluation).items() if k not in ("model", "adapter")}
+        facts = {"evaluation": evaluation, "base_model": options.student.base_model, "max_samples": options.run.max_samples}
+        facts |= {"model": name, "teacher": teacher_facts(options.teacher) if options.evaluation.judge else None}
+        inputs = [layout.schemas, layout.dataset, *([adapter] if adapter else []), *base_inputs(options.student)]
+        results_path = folder / "evaluation_results.jsonl"
+        stage = Stage(
+            f"evaluation of {name}", VERSION, layout.root, [results_path, folder / "evaluation_summary.json"], facts, inputs
+        )
+        if not options.force and stage.up_to_date():
+            return 0
+        splits = options.evaluation.splits
+        rows = [r for r in read_jsonl(layout.dataset, "generate_dataset.py") if r["split"] in splits]
+        if options.run.max_samples:
+            rows = [r for s in splits for r in [x for x in rows if x["split"] == s][: options.run.max_samples]]
+        if not rows:
+            raise UserError(f"{layout.dataset} has no rows of the splits {', '.join(splits)}; check --splits")
+        check_unseen(layout, rows)
+        part = folder / "evaluation_results.jsonl.part"
+        part.parent.mkdir(parents=True, exist_ok=True)
+        results = measure(options, layout, adapter, rows, part, content_id(stage.facts))
+        stage.set_aside()
+        os.replace(part, results_path)
+        part.with_name(part.name + ".facts").unlink(missing_ok=True)
+        summary = summary_of(options.run.name, name, results, splits, options.evaluation.modes)
+        write_json(folder / "evaluation_summary.json", summary)
+        print(table_of(summary))
+        stage.finish({"rows": len(results)}, f"{len(results)} answers judged -> {folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    errors.run(main)

@@ -1,0 +1,239 @@
+"""d_03: requests for every schema and the ASTs that answer them, each kept only if it is right.
+
+The teacher writes requests and answers them in calls of their own. An answer is kept if it parses, satisfies the
+original schema with formats checked, obeys the DSL's rules, agrees with the program that the request was written from
+(where it was), and with the majority of the rollouts (where they are asked for). A failed answer goes back with the
+validator's message. Near-duplicate requests of one schema are dropped. Some train schemas give held-out requests,
+`test_seen`; no later stage splits again.
+
+In   outputs/d_02_final_schemas.jsonl
+Out  outputs/d_03_dataset.jsonl    row_id, schema_id, language, query, current_date, ast, kind, is_valid, error_type,
+                                   teacher, attempts, split
+     outputs/d_03_rejected.jsonl   schema_id, language, query, current_date, answer, reason, message
+
+    uv run python scripts/generate_dataset.py --config config/offline.json
+    uv run python scripts/generate_dataset.py --teacher-model gpt-oss:20b --rows-per-schema 8
+    uv run python scripts/generate_dataset.py --config config/offline.json --preview 5
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import random
+import re
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+from pipeline import errors
+from pipeline.artifacts import Stage, content_id, locked, read_jsonl, write_jsonl
+from pipeline.config import parse_options
+from pipeline.paths import Layout
+from pipeline.progress import progress
+from pipeline.teacher import Query, Teacher, make_teacher, teacher_facts
+
+VERSION = 1
+FIRST_DAY, DAYS = date(2023, 1, 1), 1200
+
+
+def wanted_rows(
+    row: dict[str, Any], number: int, options: SimpleNamespace, max_samples: int | None
+) -> list[tuple[str, int]]:
+    """(split, rows) that this schema gives; `number` counts the train schemas from 0."""
+    if row["split"] == "train":
+        wanted = [("train", options.rows_per_schema)]
+        if number < options.seen_schemas:
+            wanted.append(("test_seen", options.evaluation_rows_per_schema))
+    elif row["split"] == "align":
+        wanted = [("align", options.align_rows_per_schema)]
+    else:
+        wanted = [(row["split"], options.evaluation_rows_per_schema)]
+    return [(split, min(count, max_samples or count)) for split, count in wanted]
+
+
+def current_dates(schema_id: str, seed: int, count: int) -> list[str]:
+    """The current dates of a schema's requests."""
+    rng = random.Random(f"{seed}-{schema_id}-dates")
+    return [(FIRST_DAY + timedelta(days=rng.randrange(DAYS))).isoformat() for _ in range(count)]
+
+
+def near_duplicate(query: str, ast: str, kept: list[tuple[str, str]]) -> bool:
+    """Whether a request repeats one that is kept: the same words, or almost the same words for the same meaning."""
+    words = re.sub(r"\W+", " ", query.casefold()).strip()
+    return any(
+        words == other or (ast == meaning and difflib.SequenceMatcher(None, words, other).ratio() > 0.9)
+        for other, meaning in kept
+    )
+
+
+def answer_query(
+    teacher: Teacher, judge: Any, row: dict[str, Any], query: Query, options: SimpleNamespace
+) -> tuple[dict[str, Any] | None, int, list[tuple[str, str, str]]]:
+    """(AST or None, attempts, rejected answers as (answer, reason, message)) for one request."""
+    from pipeline.asts import parse_answer
+
+    rejected: list[tuple[str, str, str]] = []
+    votes: dict[str, list[Any]] = {}
+    attempts = 0
+    for sample in range(options.rollouts):
+        complaint = None
+        for _ in range(options.attempts):
+            attempts += 1
+            text = teacher.answer(row, query, complaint, sample)
+            try:
+                ast = parse_answer(text)
+            except ValueError as error:
+                problem = ("not_json", str(error))
+            else:
+                problem = judge.error(ast)
+            if problem is None:
+                votes.setdefault(judge.normal(ast), []).append(ast)
+                break
+            rejected.append((text, *problem))
+            if complaint == problem[1]:
+                break
+            complaint = problem[1]
+    if not votes:
+        return None, attempts, rejected
+    winner = max(votes.values(), key=len)
+    ast = winner[0]
+    if 2 * len(winner) <= options.rollouts:
+        rejected.append((_text(ast), "no_majority", f"{len(winner)} of {options.rollouts} rollouts agree"))
+        return None, attempts, rejected
+    if query.expected is not None and not judge.same(ast, query.expected):
+        rejected.append((_text(ast), "disagrees", "the answer is not the program that the request was written from"))
+        return None, attempts, rejected
+    return ast, attempts, rejected
+
+
+def _text(ast: Any) -> str:
+    from pipeline.prompts import minify
+
+    return minify(ast)
+
+
+def rows_of_schema(
+    teacher: Teacher, row: dict[str, Any], wanted: list[tuple[str, int]], options: SimpleNamespace, run: SimpleNamespace
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """(d_03 rows, rejected rows) of one schema."""
+    from pipeline.asts import SchemaJudge
+
+    judge = SchemaJudge(row["schema"])
+    total = sum(count for _, count in wanted)
+    dates = current_dates(row["schema_id"], run.seed, options.dates_per_schema)
+    each = -(-total // len(run.languages))
+    found: dict[str, list[dict[str, Any]]] = {language: [] for language in run.languages}
+    rejected: list[dict[str, Any]] = []
+    kept: list[tuple[str, str]] = []
+    for language in run.languages:
+        for extra in range(4):
+            if len(found[language]) >= each:
+                break
+            day = dates[extra % len(dates)] if len(dates) == 1 else dates[(len(found[language]) + extra) % len(dates)]
+            seed = f"{run.seed}-{row['schema_id']}-{language}-{extra}"
+            for query in teacher.write_queries(row, language, day, each - len(found[language]), seed):
+                if len(found[language]) >= each:
+                    break
+                ast, attempts, refused = answer_query(teacher, judge, row, query, options)
+                about = {"schema_id": row["schema_id"], "language": language, "query": query.text}
+                about["current_date"] = query.current_date
+                rejected += [about | {"answer": a, "reason": r, "message": m} for a, r, m in refused]
+                if ast is None:
+                    continue
+                normal = judge.normal(ast)
+                if near_duplicate(query.text, normal, kept):
+                    rejected.append(about | {"answer": _text(ast), "reason": "near_duplicate", "message": ""})
+                    continue
+                kept.append((re.sub(r"\W+", " ", query.text.casefold()).strip(), normal))
+                found[language].append(
+                    {
+                        "row_id": content_id(row["schema_id"], language, query.text, query.current_date),
+                        **about,
+                        "ast": ast,
+                        "kind": "refusal" if "refusal" in ast else "program",
+                        "is_valid": True,
+                        "error_type": None,
+                        "teacher": teacher.name,
+                        "attempts": attempts,
+                    }
+                )
+    mixed = [r for pair in zip(*found.values(), strict=False) for r in pair]
+    mixed += [r for rows in found.values() for r in rows[min(map(len, found.values())) :]]
+    rows: list[dict[str, Any]] = []
+    for split, count in reversed(wanted):
+        rows += [{**r, "split": split} for r in mixed[:count]]
+        mixed = mixed[count:]
+    return rows, rejected
+
+
+def make_dataset(
+    schemas: list[dict[str, Any]], options: SimpleNamespace
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, Any]]:
+    """(d_03 rows, rejected rows, the teacher's cost), in the order of the schemas."""
+    teacher = make_teacher(options.teacher, options.run, options.dataset)
+    trained = 0
+    jobs = []
+    for row in schemas:
+        jobs.append((row, wanted_rows(row, trained, options.dataset, options.run.max_samples)))
+        trained += row["split"] == "train"
+
+    def work(job: tuple[dict[str, Any], list[tuple[str, int]]]) -> Any:
+        return rows_of_schema(teacher, job[0], job[1], options.dataset, options.run)
+
+    rows: list[dict[str, Any]] = []
+    rejected: list[dict[str, Any]] = []
+    with ThreadPoolExecutor(teacher.concurrency) as pool:
+        try:
+            for kept, refused in progress(pool.map(work, jobs), "schemas", len(jobs)):
+                rows += kept
+                rejected += refused
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return rows, rejected, teacher.close()
+
+
+def counts_of(rows: list[dict[str, Any]], rejected: list[dict[str, Any]]) -> dict[str, Any]:
+    """What was made, kept and refused."""
+    counts: dict[str, Any] = {"rows": len(rows), "rejected": dict(Counter(r["reason"] for r in rejected))}
+    for key in ("split", "language", "kind"):
+        counts[key] = dict(Counter(row[key] for row in rows))
+    conditions = Counter(
+        sum(len(step["conditions"]) for step in row["ast"]["steps"]) for row in rows if "steps" in row["ast"]
+    )
+    counts["conditions"] = {str(key): conditions[key] for key in sorted(conditions)}
+    counts["timeframe"] = sum("timeframe" in row["ast"] for row in rows)
+    return counts
+
+
+def main(argv: list[str] | None = None) -> int:
+    extra = argparse.ArgumentParser(add_help=False)
+    extra.add_argument("--preview", type=int, metavar="N", help="show the rows of N schemas and write nothing")
+    options = parse_options(argv, __doc__, ("run", "teacher", "dataset"), extra)
+    layout = Layout(options.run)
+    facts = {"dataset": vars(options.dataset), "teacher": teacher_facts(options.teacher)}
+    facts |= {key: getattr(options.run, key) for key in ("seed", "languages", "max_samples")}
+    with locked(layout.root, "dataset"):
+        stage = Stage("dataset", VERSION, layout.root, [layout.dataset, layout.rejected], facts, [layout.schemas])
+        if options.preview is None and not options.force and stage.up_to_date():
+            return 0
+        schemas = list(read_jsonl(layout.schemas, "build_schemas.py"))
+        if options.preview is not None:
+            rows, _, _ = make_dataset(schemas[: options.preview], options)
+            for row in rows:
+                print(f"{row['language']} {row['current_date']}  {row['query']}\n    {_text(row['ast'])}")
+            return 0
+        rows, rejected, cost = make_dataset(schemas, options)
+        stage.set_aside()
+        write_jsonl(layout.rejected, rejected)
+        write_jsonl(layout.dataset, rows)
+        counts = counts_of(rows, rejected) | {"teacher": cost}
+        stage.finish(counts, f"{len(rows)} rows kept, {len(rejected)} answers rejected -> {layout.dataset}")
+    return 0
+
+
+if __name__ == "__main__":
+    errors.run(main)

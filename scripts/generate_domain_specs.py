@@ -1,0 +1,103 @@
+"""d_01: a spec for each domain, with typed fields and words for them in every language.
+
+The embedded teacher takes the specs that config/domains.jsonl holds; an Ollama teacher proposes fields for each domain
+and description itself.
+
+In   config/domains.jsonl                  domain, description, fields (for the embedded teacher)
+Out  outputs/d_01_domain_specs.jsonl       domain_id, domain, description, fields: [{name, type, words: {language:
+                                           phrase}, values: [{name, words}] for enum and boolean}]
+
+    uv run python scripts/generate_domain_specs.py --config config/offline.json
+    uv run python scripts/generate_domain_specs.py --domains 5 --teacher-model gpt-oss:20b
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from pipeline import errors
+from pipeline.artifacts import Stage, content_id, locked, read_jsonl, write_jsonl
+from pipeline.config import parse_options
+from pipeline.errors import UserError
+from pipeline.paths import Layout, resolve
+from pipeline.progress import progress
+
+VERSION = 1
+TYPES = ("enum", "text", "integer", "number", "boolean", "date")
+
+
+def problem_of(spec: dict[str, Any], languages: list[str]) -> str | None:
+    """What is wrong with a domain spec, or None."""
+    if not spec.get("fields"):
+        return "has no fields"
+    names: set[str] = set()
+    for field in spec["fields"]:
+        name = field.get("name")
+        if not isinstance(name, str) or not name or name in names:
+            return f"has a field without a name of its own ({name!r})"
+        names.add(name)
+        if field.get("type") not in TYPES:
+            return f"field {name!r} has the type {field.get('type')!r}; allowed: {', '.join(TYPES)}"
+        values = field.get("values", [])
+        if field["type"] == "enum" and len(values) < 2:
+            return f"enum field {name!r} has fewer than two values"
+        if field["type"] == "boolean" and [v.get("name") for v in values] != ["true", "false"]:
+            return f"boolean field {name!r} needs words for true and false"
+        for said in (field, *values):
+            missing = [language for language in languages if not said.get("words", {}).get(language)]
+            if missing:
+                return f"field {name!r} has no words in {missing[0]} for {said.get('name')!r}"
+    return None
+
+
+def make_specs(options: SimpleNamespace, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The d_01 rows of these entries. Raises UserError where a spec is unusable."""
+    from pipeline.teacher import make_teacher
+
+    teacher = make_teacher(options.teacher, options.run)
+    rows = []
+    for entry in progress(entries, "domains"):
+        spec = teacher.propose_domain(entry)
+        if problem := problem_of(spec, options.run.languages):
+            raise UserError(f"the spec of domain {entry['domain']!r} {problem}; mend it in the domains file")
+        body = {key: spec[key] for key in ("domain", "description", "fields")}
+        rows.append({"domain_id": content_id(body), **body})
+    teacher.close()
+    return rows
+
+
+def main(argv: list[str] | None = None) -> int:
+    options = parse_options(argv, __doc__, ("run", "teacher", "domain_specs"))
+    from pipeline.teacher import teacher_facts
+
+    layout = Layout(options.run)
+    domains_file = resolve(options.domain_specs.domains_file)
+    stage = Stage(
+        "domain specs", VERSION, layout.root, [layout.domain_specs],
+        {
+            "teacher": teacher_facts(options.teacher),
+            "domains": options.domain_specs.domains,
+            "languages": options.run.languages,
+        },
+        [domains_file],
+    )  # fmt: skip
+    with locked(layout.root, stage.name):
+        if not options.force and stage.up_to_date():
+            return 0
+        entries = list(read_jsonl(domains_file, "your domains file"))[: options.domain_specs.domains]
+        for number, entry in enumerate(entries, 1):
+            if not isinstance(entry.get("domain"), str) or not isinstance(entry.get("description"), str):
+                raise UserError(f"{domains_file} line {number} has no domain and description")
+        rows = make_specs(options, entries)
+        stage.set_aside()
+        write_jsonl(layout.domain_specs, rows)
+        fields = sum(len(row["fields"]) for row in rows)
+        stage.finish(
+            {"domains": len(rows), "fields": fields}, f"{len(rows)} domains, {fields} fields -> {layout.domain_specs}"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    errors.run(main)

@@ -1,0 +1,30 @@
+"""What a user can mend: one sentence with the value, the place and the way out."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Callable
+
+
+class UserError(Exception):
+    """Something that the user can mend. Its message names the value, the place and what to do."""
+
+
+def run(main: Callable[[], int]) -> None:
+    """Run a script's main and exit: 2 with one sentence for what a user can mend, 130 for Ctrl-C."""
+    try:
+        status = main()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        status = 2
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EPERM):
+            raise
+        print(f"error: cannot write {error.filename or 'the output'}: {error.strerror}; make room there or choose "
+              "another folder with --output-root", file=sys.stderr)  # fmt: skip
+        status = 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        status = 130
+    sys.exit(status)

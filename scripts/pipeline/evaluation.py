@@ -1,0 +1,167 @@
+"""Answering rows with a student and judging the answers; used by evaluation, pairs and the decision after DPO."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pipeline.artifacts import read_jsonl
+from pipeline.asts import SchemaJudge, equal_json, failure_of, parse_answer
+from pipeline.errors import UserError
+from pipeline.statistics import rate
+
+METRICS = ("parsed", "schema_valid", "exact_match", "semantic_match", "semantic_pass", "wrong_but_valid")
+
+
+def load_schemas(path: Path) -> dict[str, dict[str, Any]]:
+    """d_02 rows by schema_id."""
+    return {row["schema_id"]: row for row in read_jsonl(path, "build_schemas.py")}
+
+
+def by_schema(rows: list[dict[str, Any]], schemas: dict[str, dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Rows grouped by schema, in order. Raises UserError for a row whose schema is missing."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        if row["schema_id"] not in schemas:
+            raise UserError(
+                f"row {row['row_id']} names the schema {row['schema_id']}, which d_02 lacks; run generate_dataset.py again"
+            )
+        groups.setdefault(row["schema_id"], []).append(row)
+    return groups
+
+
+def check_unseen(layout: Any, rows: list[dict[str, Any]]) -> None:
+    """Raise UserError where a measured row or an unseen schema is in the training corpus."""
+    trained: set[str] = set()
+    known: set[str] = set()
+    for row in read_jsonl(layout.corpus, "build_training_corpus.py"):
+        if row["split"] == "train":
+            trained.add(row["schema_id"])
+            known.add(row["row_id"])
+    for row in rows:
+        if row["row_id"] in known:
+            raise UserError(f"row {row['row_id']} of split {row['split']} is in the training corpus; make d_03 and d_04 again")
+        if row["split"] != "test_seen" and row["schema_id"] in trained:
+            raise UserError(f"schema {row['schema_id']} of split {row['split']} is in the training corpus; make d_03 and d_04 again")
+
+
+class Answerer:
+    """Greedy answers of one model, free or constrained by the schema."""
+
+    def __init__(self, model: Any, renderer: Any, max_new_tokens: int) -> None:
+        from pipeline.student import END_OF_TURN
+
+        self.model, self.renderer, self.max_new_tokens = model, renderer, max_new_tokens
+        self.end_id = renderer.tokenizer.convert_tokens_to_ids(END_OF_TURN)
+        self._compiler: Any = None
+        self.unenforced: set[str] = set()
+
+    def answers(
+        self, schema_row: dict[str, Any], rows: list[dict[str, Any]], *, constrained: bool = False, **options: Any
+    ) -> list[dict[str, Any]]:
+        """{"text", "tokens", "ended", "enforced"} for rows of one schema."""
+        from pipeline.generation import generate
+
+        prompts = [self.renderer.request(schema_row["schema"], row["query"], row["current_date"]) for row in rows]
+        constraints = self._constraints(schema_row, len(rows)) if constrained else None
+        made = generate(
+            self.model, prompts, end_ids=self.renderer.end_ids, max_new_tokens=self.max_new_tokens,
+            constraints=constraints, **options,
+        )  # fmt: skip
+        return [
+            {
+                "text": self.renderer.text(answer.tokens),
+                "tokens": len(answer.tokens),
+                "ended": answer.ended,
+                "enforced": constraints is not None,
+            }
+            for answer in made
+        ]
+
+    def _constraints(self, schema_row: dict[str, Any], count: int) -> list[Any] | None:
+        from pipeline.constraints import GrammarCompiler
+
+        if self._compiler is None:
+            self._compiler = GrammarCompiler(self.renderer.tokenizer, self.end_id)
+        try:
+            return [self._compiler.constraint(schema_row["schema"]) for _ in range(count)]
+        except ValueError:
+            self.unenforced.add(schema_row["schema_id"])
+            return None
+
+
+def judged(
+    row: dict[str, Any], answer: dict[str, Any], mode: str, judge: SchemaJudge, ask: Callable[[Any], bool | None] | None
+) -> dict[str, Any]:
+    """One result row: the answer's text and every metric. `ask` is the teacher's verdict, where it is wanted."""
+    expected = row["ast"]
+    try:
+        ast, parsed = parse_answer(answer["text"]), True
+    except ValueError:
+        ast, parsed = None, False
+    valid = parsed and judge.is_valid(ast)
+    semantic = valid and judge.same(ast, expected)
+    verdict = ask(ast) if ask and valid and not semantic else None
+    passed = semantic or verdict is True
+    steps = expected.get("steps", [])
+    return {
+        **{key: row[key] for key in ("row_id", "schema_id", "split", "language", "kind", "query", "current_date")},
+        "mode": mode,
+        "conditions": sum(len(step.get("conditions", [])) for step in steps),
+        "timeframe": "timeframe" in expected,
+        "expected": expected,
+        "text": answer["text"],
+        "tokens": answer["tokens"],
+        "enforced": answer["enforced"],
+        "parsed": parsed,
+        "schema_valid": valid,
+        "exact_match": parsed and equal_json(ast, expected),
+        "semantic_match": semantic,
+        "teacher_verdict": verdict,
+        "semantic_pass": passed,
+        "wrong_but_valid": valid and not passed,
+        "failure": None if passed else failure_of(judge, expected, answer["text"], answer["ended"]),
+    }
+
+
+def summarise(results: list[dict[str, Any]]) -> dict[str, Any]:
+    """rows, schemas, and every metric's rate with its interval; then slices of semantic_pass and failures."""
+    summary: dict[str, Any] = {"rows": len(results), "schemas": len({r["schema_id"] for r in results})}
+    for metric in METRICS:
+        summary[metric] = rate((r["schema_id"], r[metric]) for r in results)
+    return summary
+
+
+def slices(results: list[dict[str, Any]]) -> dict[str, Any]:
+    """exact_match by language, kind, number of conditions and time; classes of failure."""
+    found: dict[str, Any] = {}
+    for key in ("language", "kind", "conditions", "timeframe"):
+        values = sorted({r[key] for r in results}, key=str)
+        found[key] = {
+            str(value): {"rows": sum(r[key] == value for r in results)}
+            | rate((r["schema_id"], r["exact_match"]) for r in results if r[key] == value)
+            for value in values
+        }
+    failures: dict[str, int] = {}
+    for r in results:
+        if r["failure"]:
+            failures[r["failure"]] = failures.get(r["failure"], 0) + 1
+    found["failures"] = dict(sorted(failures.items(), key=lambda item: -item[1]))
+    return found
+
+
+def groups_to_answer(
+    rows: list[dict[str, Any]], schemas: dict[str, dict[str, Any]], modes: list[str]
+) -> Iterator[tuple[str, dict[str, Any], list[dict[str, Any]]]]:
+    """(mode, schema row, rows) in a fixed order."""
+    for schema_id, members in by_schema(rows, schemas).items():
+        for mode in modes:
+            yield mode, schemas[schema_id], members
+
+
+def decision_schemas(schema_ids: list[str], share: float) -> set[str]:
+    """The align schemas that make no pairs and decide whether the aligned adapter is kept: the last by id."""
+    ordered = sorted(schema_ids)
+    count = round(share * len(ordered))
+    return set(ordered[len(ordered) - max(1, count) :]) if len(ordered) > 1 else set()

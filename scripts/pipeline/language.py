@@ -1,0 +1,484 @@
+"""The language of the embedded teacher: says an AST of the shipped DSL in English or French, and parses it back.
+
+Phrases stand in config/language.json. A sentence is [polite words] [time] frame(steps) [time] [polite words]; steps are
+joined conditions; a condition is a template over a field's words and a value. Text values stand in quotes and are
+never read. The parser tries what the phrase book can say, so that it is an oracle for this language and no other.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from functools import cache, cached_property
+from typing import Any
+
+from pipeline.calendar import WEEKDAYS, periods
+from pipeline.dsl import operators, program, refusal
+from pipeline.paths import CONFIG_DIR
+
+NUMBER = r"\d+(?:[.,]\d+)?"
+QUOTED = r'"\d+"'
+
+
+@cache
+def phrase_book() -> dict[str, Any]:
+    """config/language.json: language -> phrases."""
+    return json.loads((CONFIG_DIR / "language.json").read_text(encoding="utf-8"))
+
+
+def templates(language: str, canonical: str, field_type: str) -> list[str]:
+    """The ways to say a condition."""
+    entry = phrase_book()[language]["conditions"][canonical]
+    return entry[field_type] if isinstance(entry, dict) else entry
+
+
+def say_date(day: date, form: str, language: str) -> str:
+    """A date in one of the phrase book's forms."""
+    month = phrase_book()[language]["months"][day.month - 1]
+    return form.format(iso=day.isoformat(), d=day.day, month=month, y=day.year, dd=f"{day.day:02d}", mm=f"{day.month:02d}")
+
+
+@dataclass(frozen=True)
+class Unsayable(Exception):
+    """A program that the phrase book has no words for."""
+
+    reason: str
+
+
+def _regex_of_date(language: str) -> str:
+    months = "|".join(map(re.escape, phrase_book()[language]["months"]))
+    return rf"\d{{4}}-\d\d-\d\d|\d\d/\d\d/\d{{4}}|\d{{1,2}} (?:{months}) \d{{4}}|(?:{months}) \d{{1,2}}, \d{{4}}"
+
+
+def read_date(text: str, language: str) -> date | None:
+    """The date that `say_date` said, or None where it is none."""
+    months = phrase_book()[language]["months"]
+    try:
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+            return date.fromisoformat(text)
+        if "/" in text:
+            day, month, year = map(int, text.split("/"))
+            return date(year, month, day)
+        parts = text.replace(",", "").split()
+        if parts[0] in months:
+            return date(int(parts[2]), months.index(parts[0]) + 1, int(parts[1]))
+        return date(int(parts[2]), months.index(parts[1]) + 1, int(parts[0]))
+    except ValueError:
+        return None
+
+
+def _listed(names: list[Any]) -> str:
+    return ", ".join(map(str, names[:3]))
+
+
+class Speaker:
+    """Sentences for one schema in one language. `fields` are a d_02 row's fields (name, type, words, operators, values)."""
+
+    def __init__(self, fields: list[dict[str, Any]], language: str) -> None:
+        self.book = phrase_book()[language]
+        self.language = language
+        self.fields = {entry["name"]: entry for entry in fields}
+        self.canonical = {
+            (entry["name"], alias): name for entry in fields for name, alias in entry["operators"].items()
+        }
+
+    # ---- saying
+
+    def _say_scalar(self, entry: dict[str, Any], value: Any, rng: random.Random) -> str:
+        if "said" in entry:
+            return entry["said"]
+        kind = entry["type"]
+        if kind in ("enum", "boolean"):
+            for known in entry["values"]:
+                if known["value"] == value and isinstance(known["value"], bool) == isinstance(value, bool):
+                    return known["words"][self.language]
+            raise Unsayable(f"{entry['name']} has no words for {value!r}")
+        if kind == "text":
+            return f'"{value}"'
+        if kind == "date":
+            return say_date(date.fromisoformat(value), rng.choice(self.book["dates"]), self.language)
+        return str(value).replace(".", self.book["decimal"])
+
+    def _say_condition(self, entry: dict[str, Any], canonical: str, value: Any, rng: random.Random) -> str:
+        template = rng.choice(templates(self.language, canonical, entry["type"]))
+        words = {"f": entry["words"][self.language]}
+        shape = operators()[canonical].shape
+        if shape == "one":
+            words["v"] = self._say_scalar(entry, value, rng)
+        else:
+            said = [self._say_scalar(entry, item, rng) for item in value]
+            if shape == "range":
+                words |= {"a": said[0], "b": said[1]}
+            else:
+                words |= {"or": self.book["or"].join(said), "nor": self.book["nor"].join(said)}
+                words["comma"] = ", ".join(said)
+        return template.format(**words)
+
+    def say_condition(self, condition: dict[str, Any], rng: random.Random) -> str:
+        """One condition of an AST."""
+        entry = self.fields[condition["field"]]
+        canonical = self.canonical[condition["field"], condition["operator"]]
+        return self._say_condition(entry, canonical, condition["value"], rng)
+
+    def say(self, ast: dict[str, Any], today: date, rng: random.Random) -> str:
+        """A sentence for a program. Raises Unsayable."""
+        steps = [[self.say_condition(c, rng) for c in step["conditions"]] for step in ast["steps"]]
+        timeframe = None
+        if "timeframe" in ast:
+            timeframe = self._say_timeframe(ast["timeframe"], today, rng)
+        return self.say_frame(steps, timeframe, rng)
+
+    def say_unknown(self, entry: dict[str, Any], canonical: str, value: Any, rng: random.Random) -> str:
+        """A condition on a field, a value or an operator that the schema does not have; the field's words come first."""
+        leading = [t for t in templates(self.language, canonical, entry["type"]) if t.startswith("{f} ")]
+        shape = operators()[canonical].shape
+        words = {"f": entry["words"][self.language]}
+        said = [self._say_scalar(entry, item, rng) for item in (value if shape != "one" else [value])]
+        words |= {"v": said[0], "a": said[0], "b": said[-1]}
+        words |= {"or": self.book["or"].join(said), "nor": self.book["nor"].join(said), "comma": ", ".join(said)}
+        return rng.choice(leading).format(**words)
+
+    def say_frame(self, steps: list[list[str]], timeframe: str | None, rng: random.Random) -> str:
+        """The whole sentence around said conditions."""
+        joined = []
+        for step in steps:
+            joiner = rng.choice(self.book["joiners"])
+            joined.append(joiner.join(step))
+        if len(joined) > 1:
+            before, between, after = rng.choice(self.book["steps"])
+            body = before + between.join(joined) + after
+        else:
+            body = joined[0]
+        early = timeframe is not None and rng.random() < 0.25
+        if timeframe and not early:
+            body = f"{body} {timeframe}"
+        text = rng.choice(self.book["frames"]).format(s=body, what=rng.choice(self.book["what"]))
+        if early:
+            text = f"{timeframe}, {text}"
+        draw = rng.random()
+        if draw < 0.12:
+            text = rng.choice(self.book["before"]) + text
+        elif draw < 0.24 and not text.endswith("?"):
+            text = text + rng.choice(self.book["after"])
+        if rng.random() < 0.4:
+            text = text[0].upper() + text[1:]
+        return text
+
+    def _say_timeframe(self, timeframe: dict[str, str], today: date, rng: random.Random) -> str:
+        start, end = date.fromisoformat(timeframe["start"]), date.fromisoformat(timeframe["end"])
+        phrases = self.book["timeframes"]
+        named = [name for name, period in periods(today).items() if period == (start, end)]
+        if named and rng.random() < 0.8:
+            name = rng.choice(named)
+            if name in WEEKDAYS:
+                day = self.book["weekdays"][WEEKDAYS.index(name)]
+                return rng.choice(phrases["weekday"]).format(day=day)
+            return rng.choice(phrases[name])
+        form = rng.choice(self.book["dates"])
+        if end == today and start != end:
+            return rng.choice(phrases["since"]).format(d=say_date(start, form, self.language))
+        said = {"d": say_date(start, form, self.language), "e": say_date(end, form, self.language)}
+        return rng.choice(phrases["range"]).format(**said)
+
+    def refusal_of(self, kind: str, said: str, entry: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The refusal for an unknown field, value or operator, in this language."""
+        reason, suggestion = self.book["refusals"][kind]
+        if kind == "field":
+            names: list[Any] = list(self.fields)
+        elif kind == "value":
+            names = [known["value"] for known in entry["values"]]
+        else:
+            names = list(entry["operators"].values())
+        return refusal(reason.format(x=said), suggestion.format(names=_listed(names)))
+
+    # ---- reading
+
+    @cached_property
+    def _date(self) -> str:
+        return _regex_of_date(self.language)
+
+    def _scalar_regex(self, entry: dict[str, Any]) -> str:
+        kind = entry["type"]
+        if kind in ("enum", "boolean"):
+            words = sorted((known["words"][self.language].lower() for known in entry["values"]), key=len, reverse=True)
+            return "|".join(map(re.escape, words)) or r"(?!)"
+        if kind == "text":
+            return QUOTED
+        return self._date if kind == "date" else NUMBER
+
+    def _condition_regex(self, template: str, field: str, scalar: str) -> re.Pattern[str]:
+        one = f"(?:{scalar})"
+        lists = {"or": self.book["or"], "nor": self.book["nor"], "comma": ", "}
+        words = {"f": f"(?P<f>{field})", "v": f"(?P<v>{scalar})", "a": f"(?P<a>{scalar})", "b": f"(?P<b>{scalar})"}
+        words |= {name: f"(?P<list>{one}(?:{re.escape(sep)}{one})+)" for name, sep in lists.items()}
+        return re.compile(_fill(template, words) + r"(?!\w)")
+
+    @cached_property
+    def _known(self) -> list[tuple[dict[str, Any], str, str, re.Pattern[str]]]:
+        """(field, canonical, template, regex) of every condition that the schema can express."""
+        return [
+            (entry, canonical, template, self._condition_regex(template, self._field_regex(entry), self._scalar_regex(entry)))
+            for entry in self.fields.values()
+            for canonical in entry["operators"]
+            for template in templates(self.language, canonical, entry["type"])
+        ]  # fmt: skip
+
+    def _field_regex(self, entry: dict[str, Any]) -> str:
+        return re.escape(entry["words"][self.language].lower())
+
+    @cached_property
+    def _unknown(self) -> list[tuple[str, dict[str, Any] | None, re.Pattern[str]]]:
+        """(kind, field, regex) of conditions that it cannot express; group `x` is what is unknown."""
+        found: list[tuple[str, dict[str, Any] | None, re.Pattern[str]]] = []
+        words = r"[^\W\d_][^\",;:?&]*?"
+        for entry in self.fields.values():
+            field, scalar = self._field_regex(entry), self._scalar_regex(entry)
+            for canonical, operator in operators().items():
+                if entry["type"] in operator.types and canonical not in entry["operators"]:
+                    for template in templates(self.language, canonical, entry["type"]):
+                        if template.startswith("{f} "):
+                            found.append(("operator", entry, self._condition_regex(template, field, scalar)))
+            if entry["type"] == "enum":
+                for template in templates(self.language, "equals", "enum"):
+                    if template.startswith("{f} "):
+                        found.append(("value", entry, self._condition_regex(template, field, f"(?P<x>{words})")))
+        anything = {"enum": words, "text": QUOTED, "integer": NUMBER, "number": NUMBER, "date": self._date}
+        for canonical, operator in operators().items():
+            for kind in operator.types:
+                for template in templates(self.language, canonical, kind):
+                    if template.startswith("{f} "):
+                        found.append(("field", None, self._condition_regex(template, f"(?P<x>{words})", anything[kind])))
+        return found
+
+    def _read_scalar(self, entry: dict[str, Any], text: str, quoted: list[str]) -> Any:
+        kind = entry["type"]
+        if kind in ("enum", "boolean"):
+            return next(k["value"] for k in entry["values"] if k["words"][self.language].lower() == text)
+        if kind == "text":
+            return quoted[int(text[1:-1])]
+        if kind == "date":
+            day = read_date(text, self.language)
+            return day.isoformat() if day else None
+        number = text.replace(",", ".")
+        if "." not in number:
+            return int(number)
+        return None if kind == "integer" else float(number)
+
+    def _read_condition(
+        self, entry: dict[str, Any], canonical: str, template: str, match: re.Match[str], quoted: list[str]
+    ) -> dict[str, Any] | None:
+        groups = match.groupdict()
+        if groups.get("list"):
+            parts = re.findall(self._scalar_regex(entry), groups["list"])
+            value: Any = [self._read_scalar(entry, part, quoted) for part in parts]
+        elif operators()[canonical].shape == "range":
+            value = [self._read_scalar(entry, groups[name], quoted) for name in ("a", "b")]
+        else:
+            value = self._read_scalar(entry, groups["v"], quoted)
+        if value is None or (isinstance(value, list) and None in value):
+            return None
+        return {"field": entry["name"], "operator": entry["operators"][canonical], "value": value}
+
+    def _read_conditions(self, text: str, position: int, quoted: list[str]) -> Iterator[list[dict[str, Any]]]:
+        """Every way to read text[position:] as joined conditions."""
+        found = []
+        for entry, canonical, template, regex in self._known:
+            match = regex.match(text, position)
+            if match and (read := self._read_condition(entry, canonical, template, match, quoted)):
+                found.append((match.end(), read))
+        for end, read in sorted(found, key=lambda pair: -pair[0]):
+            if end == len(text):
+                yield [read]
+                continue
+            for joiner in self.book["joiners"]:
+                if text.startswith(joiner, end):
+                    for rest in self._read_conditions(text, end + len(joiner), quoted):
+                        yield [read, *rest]
+
+    def _read_steps(self, text: str, quoted: list[str]) -> list[list[dict[str, Any]]] | None:
+        whole = next(self._read_conditions(text, 0, quoted), None)
+        if whole:
+            return [whole]
+        for before, between, _ in self.book["steps"]:
+            if text.startswith(before) and between in text:
+                parts = [next(self._read_conditions(p, 0, quoted), None) for p in text[len(before) :].split(between)]
+                if all(parts):
+                    return parts
+        return None
+
+    @cached_property
+    def _timeframes(self) -> list[tuple[str, re.Pattern[str]]]:
+        found = []
+        for name, phrases in self.book["timeframes"].items():
+            for phrase in phrases:
+                words = {"d": f"(?P<d>{self._date})", "e": f"(?P<e>{self._date})"}
+                words["day"] = "(?P<day>" + "|".join(self.book["weekdays"]) + ")"
+                found.append((name, re.compile(_fill(phrase, words))))
+        return found
+
+    def _read_timeframe(self, text: str, today: date) -> dict[str, str] | None:
+        for name, regex in self._timeframes:
+            match = regex.fullmatch(text)
+            if not match:
+                continue
+            groups = match.groupdict()
+            if name == "weekday":
+                start, end = periods(today)[WEEKDAYS[self.book["weekdays"].index(groups["day"])]]
+            elif name in ("since", "range"):
+                first = read_date(groups["d"], self.language)
+                last = read_date(groups["e"], self.language) if name == "range" else today
+                if first is None or last is None:
+                    continue
+                start, end = first, last
+            else:
+                start, end = periods(today)[name]
+            return {"start": start.isoformat(), "end": end.isoformat()}
+        return None
+
+    @cached_property
+    def _frames(self) -> list[re.Pattern[str]]:
+        what = "(?:" + "|".join(map(re.escape, self.book["what"])) + ")"
+        frames = sorted(self.book["frames"], key=len, reverse=True)
+        return [re.compile(_fill(frame, {"s": "(?P<s>.*)", "what": what})) for frame in frames]
+
+    def _bodies(self, text: str, today: date) -> Iterator[tuple[str, dict[str, str] | None]]:
+        """(conditions, timeframe) for every way to take polite words, the frame and the time off a sentence."""
+        starts = {text, *(text[len(w) :] for w in self.book["before"] if text.startswith(w))}
+        cores = {(s, None) for s in starts} | {
+            (s[: -len(w)], None) for s in starts for w in self.book["after"] if s.endswith(w)
+        }
+        for core, _ in sorted(cores, key=lambda pair: len(pair[0])):
+            openings: list[tuple[str, dict[str, str] | None]] = [(core, None)]
+            for cut in [m.start() for m in re.finditer(", ", core)]:
+                if timeframe := self._read_timeframe(core[:cut], today):
+                    openings.append((core[cut + 2 :], timeframe))
+            for rest, early in reversed(openings):
+                for frame in self._frames:
+                    match = frame.fullmatch(rest)
+                    if not match:
+                        continue
+                    body = match["s"]
+                    if early is None:
+                        for cut in [m.start() for m in re.finditer(" ", body)]:
+                            if late := self._read_timeframe(body[cut + 1 :], today):
+                                yield body[:cut], late
+                    yield body, early
+
+    def read(self, query: str, today: date) -> dict[str, Any] | None:
+        """The AST (a program or a refusal) of a sentence of this language, or None where it is none."""
+        quoted: list[str] = []
+
+        def mask(match: re.Match[str]) -> str:
+            quoted.append(match[1])
+            return f'"{len(quoted) - 1}"'
+
+        text = self._mend_typos(re.sub(r'"([^"]*)"', mask, query).lower())
+        bodies = list(self._bodies(text, today))
+        for body, timeframe in bodies:
+            steps = self._read_steps(body, quoted)
+            if steps:
+                return program(steps, (timeframe["start"], timeframe["end"]) if timeframe else None)
+        return self._read_refusal([body for body, _ in bodies], quoted)
+
+    def _read_refusal(self, bodies: list[str], quoted: list[str]) -> dict[str, Any] | None:
+        """The refusal of a sentence with exactly one condition that the schema cannot express."""
+        best: tuple[tuple[int, int], dict[str, Any]] | None = None
+        for body in bodies:
+            for steps in self._split_steps(body):
+                for kind, entry, said, _ in self._one_unknown(steps, quoted):
+                    rank = (("operator", "value", "field").index(kind), len(said))
+                    if best is None or rank < best[0]:
+                        phrase = entry["words"][self.language] if kind == "operator" else said
+                        best = rank, self.refusal_of(kind, phrase, entry)
+        return best[1] if best else None
+
+    def _split_steps(self, body: str) -> Iterator[list[str]]:
+        yield [body]
+        for before, between, _ in self.book["steps"]:
+            if body.startswith(before) and between in body:
+                yield body[len(before) :].split(between)
+
+    def _one_unknown(
+        self, steps: list[str], quoted: list[str]
+    ) -> Iterator[tuple[str, dict[str, Any] | None, str, str]]:
+        unread = [s for s in steps if not next(self._read_conditions(s, 0, quoted), None)]
+        if len(unread) != 1:
+            return
+        for kind, entry, regex in self._unknown:
+            for match in self._placed(regex, unread[0], quoted):
+                said = match.groupdict().get("x") or ""
+                yield kind, entry, said, match[0]
+
+    def _placed(self, regex: re.Pattern[str], text: str, quoted: list[str]) -> Iterator[re.Match[str]]:
+        """Matches of an unknown condition whose surroundings are known conditions."""
+        for joiner in self.book["joiners"]:
+            starts = [0, *(m.end() for m in re.finditer(re.escape(joiner), text))]
+            ends = [len(text), *(m.start() for m in re.finditer(re.escape(joiner), text))]
+            for start in starts:
+                for end in ends:
+                    match = regex.fullmatch(text, start, end) if start < end else None
+                    if not match:
+                        continue
+                    before = text[: start - len(joiner)] if start else ""
+                    after = text[end + len(joiner) :] if end < len(text) else ""
+                    if all(not part or next(self._read_conditions(part, 0, quoted), None) for part in (before, after)):
+                        yield match
+
+    @cached_property
+    def _lexicon(self) -> set[str]:
+        words = re.findall(r"[^\W\d_]+", json.dumps(self.book, ensure_ascii=False).lower())
+        for entry in self.fields.values():
+            said = [entry["words"][self.language], *(known["words"][self.language] for known in entry.get("values", []))]
+            words += re.findall(r"[^\W\d_]+", " ".join(said).lower())
+        return set(words)
+
+    def _mend_typos(self, text: str) -> str:
+        def mend(match: re.Match[str]) -> str:
+            word = match[0]
+            if len(word) < 5 or word in self._lexicon:
+                return word
+            near = [known for known in self._lexicon if one_edit_apart(word, known)]
+            return near[0] if len(near) == 1 else word
+
+        return re.sub(r"[^\W\d_]+", mend, text)
+
+
+def one_edit_apart(a: str, b: str) -> bool:
+    """Whether a letter dropped, added, changed or two swapped neighbours make one word the other."""
+    if a == b or abs(len(a) - len(b)) > 1:
+        return False
+    start = 0
+    while start < min(len(a), len(b)) and a[start] == b[start]:
+        start += 1
+    if len(a) == len(b):
+        rest_a, rest_b = a[start:], b[start:]
+        return rest_a[1:] == rest_b[1:] or (rest_a[:2] == rest_b[1::-1] and rest_a[2:] == rest_b[2:])
+    longer, shorter = (a, b) if len(a) > len(b) else (b, a)
+    return longer[start + 1 :] == shorter[start:]
+
+
+def make_typo(text: str, rng: random.Random) -> str:
+    """One typing mistake in a word of five letters or more outside quotes and digits."""
+    places = [m for m in re.finditer(r'"[^"]*"|[^\W\d_]{5,}', text) if not m[0].startswith('"')]
+    if not places:
+        return text
+    match = rng.choice(places)
+    word, at = match[0], rng.randint(1, len(match[0]) - 2)
+    change = rng.choice(("drop", "double", "swap"))
+    if change == "drop":
+        word = word[:at] + word[at + 1 :]
+    elif change == "double":
+        word = word[:at] + word[at] + word[at:]
+    else:
+        word = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+    return text[: match.start()] + word + text[match.end() :]
+
+
+def _fill(template: str, patterns: dict[str, str]) -> str:
+    """A template as a regex: literals escaped, slots replaced by patterns."""
+    parts = re.split(r"\{(\w+)\}", template)
+    return "".join(patterns[part] if index % 2 else re.escape(part) for index, part in enumerate(parts))

@@ -1,0 +1,259 @@
+"""The Ollama teacher: a real server asked over HTTP, every call cached by content.
+
+The cache is one SQLite file at the output root, keyed by model digest, messages, format, options and sample, so that a
+second identical run makes no call and a killed one asks again only what was in flight.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sqlite3
+import threading
+import time
+from types import SimpleNamespace
+from typing import Any
+
+from pipeline.artifacts import content_id
+from pipeline.errors import UserError
+from pipeline.paths import Layout
+from pipeline.prompts import minify
+from pipeline.rewrite import to_format
+from pipeline.teacher import Query
+
+LANGUAGES = {"en": "English", "fr": "French"}
+STYLES = (
+    "short and telegraphic, as people type into a search box",
+    "full polite questions",
+    "imperatives with several conditions",
+    "wordy and a little vague, with synonyms of the schema's words",
+    "casual, now and then with a typing mistake",
+)
+ANSWER_RULES = """Rules:
+- One condition for each thing the request asks of a field, in the order of the request; steps in their order.
+- Name steps step_1, step_2, and so on. Several steps only where the request asks for one thing after another.
+- timeframe only where the request limits the time; dates are inclusive and come from the calendar; "since" ends today.
+- Refuse where a field, a value or an operator that the request needs is not in the schema.
+- Write JSON only."""
+
+
+class CallFailed(Exception):
+    """A call that got no usable answer."""
+
+
+class Cache:
+    """Answers by the hash of what was asked."""
+
+    def __init__(self, path: Any) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.lock = threading.Lock()
+        self.database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self.database.execute("CREATE TABLE IF NOT EXISTS calls (key TEXT PRIMARY KEY, request TEXT, response TEXT)")
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        with self.lock:
+            row = self.database.execute("SELECT response FROM calls WHERE key = ?", (key,)).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def put(self, key: str, request: dict[str, Any], response: dict[str, Any]) -> None:
+        with self.lock:
+            self.database.execute(
+                "INSERT OR REPLACE INTO calls VALUES (?, ?, ?)", (key, json.dumps(request), json.dumps(response))
+            )
+
+
+class OllamaTeacher:
+    """A model on an Ollama server. Raises UserError at once where the server or the model is not there."""
+
+    def __init__(self, options: SimpleNamespace, run: SimpleNamespace) -> None:
+        from ollama import Client
+
+        self.options, self.run = options, run
+        self.name, self.concurrency = options.model, options.concurrency
+        self.client = Client(host=options.host, timeout=options.timeout)
+        self.digest = self.preflight()
+        self.cache = Cache(Layout(run).root / "teacher_cache.sqlite")
+        self.cost = {"calls": 0, "cache_hits": 0, "retried": 0, "tokens_in": 0, "tokens_out": 0, "seconds": 0.0}
+
+    def preflight(self) -> str:
+        """The model's digest. Raises UserError naming the address, or the models that are there."""
+        import httpx
+
+        try:
+            models = self.client.list().models
+        except (ConnectionError, httpx.HTTPError, ValueError) as error:
+            raise UserError(
+                f"no Ollama server answers at {self.options.host} ({type(error).__name__}); start one with `ollama "
+                "serve`, give its address with --ollama-host, or use --config config/offline.json"
+            ) from None
+        except Exception as error:  # the client's own ResponseError, and garbage that it could not read
+            raise UserError(f"what answers at {self.options.host} is no Ollama server: {str(error)[:120]}") from None
+        wanted = self.options.model if ":" in self.options.model else f"{self.options.model}:latest"
+        for model in models:
+            if model.model == wanted:
+                return model.digest or wanted
+        there = ", ".join(sorted(str(model.model) for model in models)) or "none"
+        raise UserError(
+            f"the server at {self.options.host} has no model {self.options.model}; run `ollama pull "
+            f"{self.options.model}`, or choose one with --teacher-model (there: {there})"
+        )
+
+    def chat(self, messages: list[dict[str, str]], schema: dict[str, Any], temperature: float, sample: int) -> str:
+        """The text of an answer. Raises CallFailed where it was cut off, UserError where the server is gone."""
+        options = {"num_ctx": self.options.num_ctx, "num_predict": self.options.num_predict}
+        options |= {"temperature": temperature, "seed": self.run.seed + sample}
+        request = {"messages": messages, "format": to_format(schema), "options": options, "think": self.options.think}
+        key = content_id(self.digest, request, sample)
+        answer = self.cache.get(key)
+        if answer is None:
+            answer = self._ask(request)
+            self.cache.put(key, request, answer)
+        else:
+            self.cost["cache_hits"] += 1
+        if answer["done_reason"] == "length":
+            raise CallFailed(f"the answer was cut off at {self.options.num_predict} tokens")
+        return answer["content"]
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        import httpx
+        from ollama import ResponseError
+
+        thinking = {"think": request["think"]} if request["think"] else {}
+        for attempt in range(self.options.retries + 1):
+            started = time.monotonic()
+            try:
+                response = self.client.chat(
+                    self.options.model, request["messages"], format=request["format"], options=request["options"],
+                    keep_alive="30m", **thinking,
+                )  # fmt: skip
+            except (ConnectionError, httpx.HTTPError, ResponseError) as error:
+                status = getattr(error, "status_code", None)
+                if status is not None and status < 500 and status != 429:
+                    raise UserError(f"the server at {self.options.host} refused a request: {str(error)[:200]}") from None
+                if attempt == self.options.retries:
+                    raise UserError(
+                        f"the server at {self.options.host} was lost ({type(error).__name__}) and did not come back in "
+                        f"{attempt + 1} tries; start it and run the same command: what was answered is kept"
+                    ) from None
+                self.cost["retried"] += 1
+                time.sleep(min(30.0, 2.0**attempt) * random.uniform(0.5, 1.0))
+                continue
+            self.cost["calls"] += 1
+            self.cost["tokens_in"] += response.prompt_eval_count or 0
+            self.cost["tokens_out"] += response.eval_count or 0
+            self.cost["seconds"] += time.monotonic() - started
+            return {"content": response.message.content or "", "done_reason": response.done_reason or "stop"}
+        raise AssertionError("unreachable")
+
+    def _object(self, messages: list[dict[str, str]], schema: dict[str, Any], temperature: float, sample: int) -> Any:
+        """A call whose answer is an object of `schema`, or None where it is not."""
+        from jsonschema import Draft202012Validator
+
+        try:
+            value = json.loads(self.chat(messages, schema, temperature, sample))
+        except (CallFailed, ValueError):
+            return None
+        return value if Draft202012Validator(schema).is_valid(value) else None
+
+    def propose_domain(self, entry: dict[str, Any]) -> dict[str, Any]:
+        """Fields for a domain, with words in every language."""
+        words = {
+            "type": "object",
+            "properties": {language: {"type": "string", "minLength": 1} for language in self.run.languages},
+            "required": list(self.run.languages),
+        }
+        said = {"type": "object", "properties": {"name": {"type": "string"}, "words": words}, "required": ["name", "words"]}
+        kinds = ["enum", "text", "integer", "number", "boolean", "date"]
+        field = {
+            "type": "object",
+            "properties": {
+                "name": {"type": "string"},
+                "type": {"enum": kinds},
+                "words": words,
+                "values": {"type": "array", "items": said},
+            },
+            "required": ["name", "type", "words", "values"],
+        }
+        schema = {"type": "object", "properties": {"fields": {"type": "array", "items": field}}, "required": ["fields"]}
+        names = ", ".join(LANGUAGES[language] for language in self.run.languages)
+        ask = (
+            f"Domain {entry['domain']}: {entry['description']}\nList eight fields that people filter such records by: "
+            "three of type enum with three to five realistic values each, and one each of text, integer, number, boolean "
+            f"and date. Names are snake_case English. `words` is the short phrase people say for it in {names}, lower "
+            "case, different for every field. For boolean, `values` are named true and false and their words say each "
+            "case as a phrase. For text, numbers and dates `values` is empty."
+        )
+        from generate_domain_specs import problem_of
+
+        messages = [{"role": "user", "content": ask}]
+        for attempt in range(3):
+            found = self._object(messages, schema, self.options.temperature, attempt)
+            if found is None:
+                continue
+            spec = {"domain": entry["domain"], "description": entry["description"], "fields": found["fields"]}
+            for item in spec["fields"]:
+                if not item["values"]:
+                    del item["values"]
+            problem = problem_of(spec, self.run.languages)
+            if problem is None:
+                return spec
+            messages = [messages[0], {"role": "assistant", "content": minify(found)}]
+            messages.append({"role": "user", "content": f"Your answer {problem}. Write it again."})
+        raise UserError(
+            f"{self.options.model} gave no usable fields for domain {entry['domain']!r} in 3 tries; try another model"
+        )
+
+    def write_queries(
+        self, schema_row: dict[str, Any], language: str, current_date: str, count: int, seed: str
+    ) -> list[Query]:
+        """Requests as people type them, in one call."""
+        schema = {
+            "type": "object",
+            "properties": {"requests": {"type": "array", "items": {"type": "string"}, "minItems": count}},
+            "required": ["requests"],
+        }
+        style = random.Random(seed).choice(STYLES)
+        ask = (
+            f"Records are described by this JSON Schema of a query language:\n{minify(schema_row['schema'])}\n\n"
+            f"Today is {current_date}. Write {count} different requests in {LANGUAGES[language]} that a person would type "
+            f"to filter these records, {style}. Use only what the schema can express, except in about one of eight, which "
+            "asks for something that it lacks. Vary the number of conditions from one to four; about a third say a time "
+            'span ("last month", "since Monday", dates); a few have two or three steps in order. Put free text in double '
+            "quotes. Never mention JSON or the schema."
+        )
+        found = self._object([{"role": "user", "content": ask}], schema, self.options.temperature, int(content_id(seed)[:6], 16))
+        requests = found["requests"] if found else []
+        return [Query(text.strip(), language, current_date) for text in requests if text.strip()]
+
+    def answer(self, schema_row: dict[str, Any], query: Query, complaint: str | None = None, sample: int = 0) -> str:
+        """The AST as text; after a complaint, a corrected one."""
+        from pipeline.prompts import render_prompt
+
+        meanings = ", ".join(f"{alias} = {name}" for alias, name in schema_row["operators"].items())
+        messages = [{"role": "system", "content": f"{ANSWER_RULES}\n- Operators: {meanings}."}]
+        messages += render_prompt(schema_row["schema"], query.text, query.current_date)
+        if complaint:
+            messages.append({"role": "user", "content": f"Your last answer was refused: {complaint}. Write it again."})
+        try:
+            return self.chat(messages, schema_row["schema"], self.options.temperature if sample else 0.0, sample)
+        except CallFailed as error:
+            return f"no answer: {error}"
+
+    def judge(self, schema_row: dict[str, Any], query: str, current_date: str, ast: Any) -> bool | None:
+        """The model's verdict on an AST."""
+        schema = {"type": "object", "properties": {"correct": {"type": "boolean"}}, "required": ["correct"]}
+        meanings = ", ".join(f"{alias} = {name}" for alias, name in schema_row["operators"].items())
+        from pipeline.prompts import render_prompt
+
+        asked = render_prompt(schema_row["schema"], query, current_date)[0]["content"]
+        ask = (
+            f"{asked}\n\nOperators: {meanings}.\nProposed answer: {minify(ast)}\n\nDoes the answer say exactly what the "
+            "request asks: every condition, operator, value and date, and nothing else? Step names do not matter. A "
+            "refusal is correct only if the schema cannot express the request."
+        )
+        found = self._object([{"role": "user", "content": ask}], schema, 0.0, 0)
+        return found["correct"] if found else None
+
+    def close(self) -> dict[str, Any]:
+        """Calls, tokens and seconds so far."""
+        return {**self.cost, "seconds": round(self.cost["seconds"], 1)}

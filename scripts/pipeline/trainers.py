@@ -1,0 +1,237 @@
+"""TRL's trainers over groups of rows that share a prefix. Import only after the base model is loaded (Unsloth first)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainerCallback
+from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
+
+from pipeline.artifacts import write_jsonl
+from pipeline.errors import UserError
+from pipeline.progress import Progress
+from pipeline.shared_prefix import IGNORE, PrefixGroup, group_loss, make_group
+from pipeline.student import causal_lm
+
+TIMED = ("runtime", "per_second", "flos")
+
+
+def collate_groups(features: list[dict[str, Any]], pad_id: int) -> dict[str, Any]:
+    """One group (rows, labels, row_ids) as the tensors of a PrefixGroup; `labels` count the supervised tokens."""
+    (group,) = features
+    made = make_group(group["rows"], group["labels"], pad_id)
+    return {
+        "prefix": made.prefix,
+        "suffixes": made.suffixes,
+        "labels": made.labels,
+        "shift_labels": made.labels,
+        "lengths": made.lengths,
+        "row_ids": group["row_ids"],
+    }
+
+
+def collate_rows(features: list[dict[str, Any]], pad_id: int) -> dict[str, Any]:
+    """The same group as an ordinary right-padded batch, each row with its whole prompt."""
+    (group,) = features
+    width = max(map(len, group["rows"]))
+    pad = lambda rows, value: torch.tensor([[*row, *[value] * (width - len(row))] for row in rows])  # noqa: E731
+    return {
+        "input_ids": pad(group["rows"], pad_id),
+        "attention_mask": pad([[1] * len(row) for row in group["rows"]], 0),
+        "labels": pad(group["labels"], IGNORE),
+        "row_ids": group["row_ids"],
+    }
+
+
+class GroupSFTTrainer(SFTTrainer):
+    """SFTTrainer whose examples are groups of rows of one schema; its logging, checkpoints and schedule stay.
+
+    With `shared_prefix` the prefix of a group is computed once and logits only where there is a label; without, the
+    group is TRL's ordinary batch. Loss and gradients are the same.
+    """
+
+    def __init__(self, *args: Any, shared_prefix: bool, measure: Callable[[Any], dict[str, float]] | None, **kwargs: Any):
+        self.shared_prefix, self.measure = shared_prefix, measure
+        pad_id = kwargs["processing_class"].pad_token_id
+        collate = collate_groups if shared_prefix else collate_rows
+        super().__init__(*args, data_collator=lambda features: collate(features, pad_id), **kwargs)
+        self.model_accepts_loss_kwargs = True
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        row_ids = inputs.pop("row_ids")
+        if not self.shared_prefix:
+            result = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+            loss = result[0] if return_outputs else result
+        else:
+            group = PrefixGroup(inputs["prefix"], inputs["suffixes"], inputs["labels"], inputs["lengths"])
+            total, _ = group_loss(causal_lm(model), group)
+            items = num_items_in_batch if num_items_in_batch is not None else (group.labels != IGNORE).sum()
+            loss = total / items
+            result = (loss, None) if return_outputs else loss
+        if not math.isfinite(loss.item()):
+            raise UserError(
+                f"the loss is {loss.item()} on rows {', '.join(row_ids)}; lower --learning-rate, or look at these rows "
+                "in d_04"
+            )
+        return result
+
+    def prediction_step(self, model: Any, inputs: dict[str, Any], *_: Any, **__: Any) -> tuple[Any, None, None]:
+        with torch.no_grad():
+            return self.compute_loss(model, self._prepare_inputs(inputs)).detach(), None, None
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        metrics = super().evaluate(*args, **kwargs)
+        if self.measure is not None:
+            self.model.eval()
+            measured = self.measure(causal_lm(self.model))
+            self.model.train()
+            self.log(measured)
+            metrics |= measured
+        return metrics
+
+
+class MetricsFile(TrainerCallback):
+    """Keeps a JSONL of everything logged, without timings, and shows progress."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        self.path, self.what, self.bar = path, what, None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.bar = Progress(state.max_steps, self.what)
+        self.bar.update(state.global_step)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        last = next((entry["loss"] for entry in reversed(state.log_history) if "loss" in entry), None)
+        self.bar.update(1, f"loss {last:.3f}" if last is not None else "")
+
+    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.write(state)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.bar.close()
+        self.write(state)
+
+    def write(self, state: Any) -> None:
+        rows = []
+        for entry in state.log_history:
+            kept = {k: v for k, v in entry.items() if not any(word in k for word in TIMED)}
+            if len(kept) > 2 or "loss" in kept:
+                rows.append(kept)
+        write_jsonl(self.path, rows)
+
+
+def sft_config(output: Path, **options: Any) -> SFTConfig:
+    """SFTConfig for groups: one group a micro-batch, nothing prepared, cut or reported anywhere."""
+    return SFTConfig(
+        output_dir=str(output),
+        per_device_train_batch_size=1,
+        per_device_eval_batch_size=1,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        remove_unused_columns=False,
+        max_length=None,
+        packing=False,
+        gradient_checkpointing=False,
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=False,
+        lr_scheduler_type="cosine",
+        logging_nan_inf_filter=False,
+        save_only_model=False,
+        **options,
+    )
+
+
+def pair_log_probabilities(model: Any, group: PrefixGroup) -> torch.Tensor:
+    """Summed log-probability of each row's completion: (K,). Rows 2i and 2i + 1 are chosen and rejected of a pair."""
+    from pipeline.shared_prefix import labelled_hidden
+
+    hidden, labels, rows = labelled_hidden(model.model, group)
+    logps = model.lm_head(hidden).float().log_softmax(-1).gather(-1, labels[:, None])[:, 0]
+    return torch.zeros(len(group.lengths), device=logps.device).index_add(0, rows, logps)
+
+
+class GroupDPOTrainer(DPOTrainer):
+    """DPOTrainer over groups of pairs of one schema, the prompt's shared prefix computed once for all their sides.
+
+    The reference is the policy as it is handed in: its log-probabilities stand in the groups (`reference`), so that the
+    reward margin is 0 at the first step. An SFT term (`sft_weight`) keeps the chosen answers likely; where their
+    log-probability falls by more than `max_chosen_drop` nats a completion on average, training stops.
+    """
+
+    def __init__(self, *args: Any, sft_weight: float, max_chosen_drop: float, **kwargs: Any) -> None:
+        self.sft_weight, self.max_chosen_drop = sft_weight, max_chosen_drop
+        self.stopped: str | None = None
+        self.seen: dict[str, list[float]] = {}
+        pad_id = kwargs["processing_class"].pad_token_id
+
+        def collate(features: list[dict[str, Any]]) -> dict[str, Any]:
+            batch = collate_groups(features, pad_id)
+            return batch | {"reference": torch.tensor(features[0]["reference"])}
+
+        super().__init__(*args, data_collator=collate, **kwargs)
+        if "ref" in getattr(self.model, "peft_config", {}):
+            self.model.delete_adapter("ref")
+
+    def _prepare_dataset(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
+        return dataset
+
+    def _precompute_ref_logps(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
+        return dataset
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, **kwargs: Any) -> Any:
+        group = PrefixGroup(inputs["prefix"], inputs["suffixes"], inputs["labels"], inputs["lengths"])
+        logps = pair_log_probabilities(causal_lm(model), group)
+        ratio = logps - inputs["reference"].to(logps.device)
+        chosen, rejected = ratio[0::2], ratio[1::2]
+        tokens = (group.labels != IGNORE).sum(1).to(logps.device)[0::2]
+        preference = -torch.nn.functional.logsigmoid(self.beta * (chosen - rejected))
+        likelihood = -logps[0::2] / tokens
+        loss = (preference + self.sft_weight * likelihood).mean()
+        if not math.isfinite(loss.item()):
+            raise UserError(f"the DPO loss is {loss.item()} on rows {', '.join(inputs['row_ids'])}; lower --dpo-learning-rate")
+        measured = {
+            "rewards/margins": self.beta * (chosen - rejected),
+            "rewards/accuracies": (chosen > rejected).float(),
+            "logps/chosen": logps[0::2],
+            "logps/rejected": logps[1::2],
+            "chosen_change": chosen,
+        }
+        for key, value in measured.items():
+            self.seen.setdefault(key, []).extend(value.detach().float().cpu().tolist())
+        return (loss, None) if return_outputs else loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        if "loss" in logs and self.seen:
+            logs |= {key: sum(values) / len(values) for key, values in self.seen.items()}
+            self.seen.clear()
+            if logs["chosen_change"] < -self.max_chosen_drop:
+                self.stopped = (
+                    f"the chosen answers' log-probability fell by {-logs['chosen_change']:.1f} nats at step "
+                    f"{self.state.global_step}, more than --max-chosen-drop {self.max_chosen_drop}"
+                )
+                self.control.should_training_stop = True
+        super().log(logs, start_time)
+
+
+def dpo_config(output: Path, **options: Any) -> DPOConfig:
+    """DPOConfig for groups: one group a micro-batch; reference log-probabilities come with the data."""
+    return DPOConfig(
+        output_dir=str(output),
+        per_device_train_batch_size=1,
+        precompute_ref_log_probs=True,
+        remove_unused_columns=False,
+        max_length=None,
+        gradient_checkpointing=False,
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=False,
+        lr_scheduler_type="linear",
+        logging_nan_inf_filter=False,
+        **options,
+    )

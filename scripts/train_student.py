@@ -1,0 +1,257 @@
+"""SFT: train the student on the corpus with LoRA, inside TRL's SFTTrainer.
+
+Rows of one schema form groups that share their prompt's prefix; an optimiser step sees groups of several schemas. Only
+completions are supervised. Every row is checked before training (labels there, nothing cut), a loss that is not finite
+stops the run and names the rows. At each evaluation the validation loss and the generated exact match on a few
+validation rows are measured; the best checkpoint wins; training stops early without progress. A killed run goes on
+from its newest checkpoint.
+
+In   outputs/d_02_final_schemas.jsonl, outputs/d_03_dataset.jsonl, outputs/d_04_training_corpus.jsonl
+Out  outputs/student_runs/<run>/checkpoint-final/          adapter and tokenizer
+     outputs/student_runs/<run>/checkpoint-<step>/         to go on from
+     outputs/student_runs/<run>/training_metrics.jsonl     step, epoch, loss, eval_loss, eval_exact_match, ...
+     outputs/student_runs/<run>/run_config.json            options, versions, commit, hardware, hashes of the data
+
+    uv run python scripts/train_student.py --config config/offline.json
+    uv run python scripts/train_student.py --config config/offline.json --max-steps 2 --max-samples 8
+    uv run python scripts/train_student.py --learning-rate 2e-4 --lora-rank 64
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import random
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from pipeline import errors
+from pipeline.artifacts import Stage, commit, content_id, locked, read_jsonl, write_json
+from pipeline.config import parse_options
+from pipeline.errors import UserError
+from pipeline.paths import Layout
+
+VERSION = 1
+LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
+
+
+def make_groups(rows: list[dict[str, Any]], renderer: Any, size: int, limit: int, seed: int) -> list[dict[str, Any]]:
+    """Groups of at most `size` rows of one schema: {"rows": ids, "labels": ids, "row_ids": [...]}.
+
+    Rows that would be cut, or have nothing to learn from, raise UserError.
+    """
+    from pipeline.shared_prefix import IGNORE
+
+    by_schema: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        by_schema.setdefault(row["schema_id"], []).append(row)
+    groups = []
+    for schema_id, members in sorted(by_schema.items()):
+        random.Random(f"{seed}-{schema_id}").shuffle(members)
+        for start in range(0, len(members), size):
+            group: dict[str, Any] = {"rows": [], "labels": [], "row_ids": []}
+            for row in members[start : start + size]:
+                prompt, answer = renderer.prompt(row["prompt"]), renderer.answer(row["completion"])
+                if len(prompt) + len(answer) > limit:
+                    raise UserError(
+                        f"row {row['row_id']} has {len(prompt) + len(answer)} tokens, more than --max-seq-length "
+                        f"{limit}; run build_training_corpus.py with the same value"
+                    )
+                if len(answer) < 2:
+                    raise UserError(f"row {row['row_id']} has an empty completion; make the corpus again with --force")
+                group["rows"].append(prompt + answer)
+                group["labels"].append([IGNORE] * len(prompt) + answer)
+                group["row_ids"].append(row["row_id"])
+            groups.append(group)
+    random.Random(f"{seed}-groups").shuffle(groups)
+    return groups
+
+
+def generated_exact_match(layout: Layout, renderer: Any, count: int, max_new_tokens: int) -> Any:
+    """A function that answers a few validation rows with a model and returns their exact match."""
+    from pipeline.asts import equal_json, parse_answer
+    from pipeline.generation import generate
+
+    schemas = {r["schema_id"]: r["schema"] for r in read_jsonl(layout.schemas, "build_schemas.py")}
+    rows = [r for r in read_jsonl(layout.dataset, "generate_dataset.py") if r["split"] == "validation"]
+    by_schema: dict[str, list[dict[str, Any]]] = {}
+    for row in rows[:: max(1, len(rows) // count)][:count]:
+        by_schema.setdefault(row["schema_id"], []).append(row)
+
+    def measure(model: Any) -> dict[str, float]:
+        right = total = 0
+        for schema_id, members in by_schema.items():
+            prompts = [renderer.request(schemas[schema_id], r["query"], r["current_date"]) for r in members]
+            answers = generate(model, prompts, end_ids=renderer.end_ids, max_new_tokens=max_new_tokens)
+            for row, answer in zip(members, answers, strict=True):
+                total += 1
+                try:
+                    right += equal_json(parse_answer(renderer.text(answer.tokens)), row["ast"])
+                except ValueError:
+                    continue
+        return {"eval_exact_match": right / total, "eval_generated_rows": total}
+
+    return measure
+
+
+def last_checkpoint(layout: Layout, key: str, resume: bool) -> str | None:
+    """The newest checkpoint of these facts; checkpoints of others are moved to replaced/."""
+    marker = layout.student / "training_state.json"
+    found = sorted(layout.student.glob("checkpoint-[0-9]*"), key=lambda p: int(p.name.split("-")[1]))
+    same = marker.exists() and json.loads(marker.read_text(encoding="utf-8")).get("facts") == key
+    complete = [path for path in found if (path / "trainer_state.json").exists()]
+    if same and resume and complete:
+        return str(complete[-1])
+    if found:
+        folder = layout.root / "replaced" / f"checkpoints-{content_id(str(marker.stat().st_mtime) if marker.exists() else '')[:8]}"
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in found:
+            shutil.move(path, folder / path.name)
+        print(f"training: older checkpoints are kept in {folder}")
+    write_json(marker, {"facts": key})
+    return None
+
+
+def run_config(options: SimpleNamespace, stage: Stage, placement: Any, extra: dict[str, Any]) -> dict[str, Any]:
+    """What a reader needs to make this run again."""
+    import torch
+
+    gpu = torch.cuda.get_device_name() if placement.device == "cuda" else None
+    return {
+        "options": {name: vars(getattr(options, name)) for name in ("run", "student", "training")},
+        "placement": vars(placement),
+        "hardware": {"machine": platform.machine(), "system": platform.system(), "gpu": gpu, "threads": torch.get_num_threads()},
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
+        "commit": commit(),
+        "data": stage.facts["inputs"],
+        **extra,
+    }
+
+
+def train(options: SimpleNamespace, layout: Layout, stage: Stage, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Train, write the adapter, the metrics and the run's config; returns counts for the record."""
+    from pipeline.student import Renderer, add_lora, causal_lm, load_base, load_tokenizer, place, save_adapter
+
+    training, student, run = options.training, options.student, options.run
+    placement = place(student)
+    print(f"training: {student.base_model}, {placement.say()}")
+    if placement.device == "cpu" and student.base_model.endswith("270m-it"):
+        print("training: a model of this size takes hours on a CPU; a CUDA device takes minutes")
+    model = load_base(student, placement)
+    tokenizer = load_tokenizer(student.base_model)
+    model = add_lora(model, student, placement, training.lora_rank, training.lora_alpha, run.seed)
+
+    import torch
+    from datasets import Dataset
+    from transformers import EarlyStoppingCallback
+
+    from pipeline.shared_prefix import IGNORE
+    from pipeline.trainers import GroupSFTTrainer, MetricsFile, sft_config
+
+    renderer = Renderer(tokenizer)
+    cut = lambda split: [r for r in rows if r["split"] == split]  # noqa: E731
+    groups = make_groups(cut("train"), renderer, training.rows_per_group, student.max_seq_length, run.seed)
+    validation = make_groups(cut("validation"), renderer, training.rows_per_group, student.max_seq_length, run.seed)
+    steps = max(1, round(training.epochs * len(groups) / training.groups_per_step))
+    steps = min(steps, run.max_steps or steps)
+    every = max(1, steps // training.evaluations)
+    config = sft_config(
+        layout.student,
+        max_steps=steps,
+        gradient_accumulation_steps=training.groups_per_step,
+        learning_rate=training.learning_rate,
+        warmup_steps=round(training.warmup_share * steps),
+        weight_decay=training.weight_decay,
+        logging_steps=max(1, every // 5),
+        eval_strategy="steps" if validation else "no",
+        eval_steps=every,
+        save_strategy="steps",
+        save_steps=every,
+        save_total_limit=2,
+        load_best_model_at_end=bool(validation),
+        metric_for_best_model="eval_loss" if validation else None,
+        greater_is_better=False if validation else None,
+        seed=run.seed,
+        data_seed=run.seed,
+        use_cpu=placement.device == "cpu",
+        bf16=placement.dtype == "bfloat16",
+        fp16=False,
+    )
+    measure = None
+    if validation and training.generated_rows:
+        measure = generated_exact_match(layout, renderer, training.generated_rows, 256)
+    torch.manual_seed(run.seed)
+    trainer = GroupSFTTrainer(
+        model=model,
+        args=config,
+        train_dataset=Dataset.from_list(groups),
+        eval_dataset=Dataset.from_list(validation) if validation else None,
+        processing_class=tokenizer,
+        shared_prefix=training.shared_prefix,
+        measure=measure,
+        callbacks=[MetricsFile(layout.training_metrics, "SFT steps")]
+        + ([EarlyStoppingCallback(training.patience)] if validation else []),
+    )
+    checkpoint = last_checkpoint(layout, content_id(stage.facts), training.resume)
+    if checkpoint:
+        print(f"training: going on from {checkpoint}")
+    trainer.train(resume_from_checkpoint=checkpoint)
+    save_adapter(trainer.model, tokenizer, layout.sft_adapter, student)
+    labels = sum(label != IGNORE for group in groups for row in group["labels"] for label in row)
+    state = trainer.state
+    measured = [e["eval_exact_match"] for e in state.log_history if "eval_exact_match" in e]
+    counts = {
+        "rows": sum(len(group["rows"]) for group in groups),
+        "groups": len(groups),
+        "steps": state.global_step,
+        "supervised_tokens": labels,
+        "trainable_parameters": sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
+        "parameters": sum(p.numel() for p in causal_lm(trainer.model).parameters()),
+        "best_validation_loss": state.best_metric,
+        "last_generated_exact_match": measured[-1] if measured else None,
+    }
+    write_json(layout.run_config, run_config(options, stage, placement, {"counts": counts}))
+    return counts
+
+
+def main(argv: list[str] | None = None) -> int:
+    options = parse_options(argv, __doc__, ("run", "student", "training"))
+    layout = Layout(options.run)
+    from pipeline.student import base_inputs, model_facts
+
+    ignored = ("resume",)
+    facts = {
+        "training": {k: v for k, v in vars(options.training).items() if k not in ignored},
+        "student": model_facts(options.student),
+        "seed": options.run.seed,
+        "max_steps": options.run.max_steps,
+        "max_samples": options.run.max_samples,
+    }
+    with locked(layout.root, "training"):
+        stage = Stage(
+            "training", VERSION, layout.root, [layout.sft_adapter, layout.training_metrics, layout.run_config], facts,
+            [layout.corpus, *base_inputs(options.student)],
+        )  # fmt: skip
+        if not options.force and stage.up_to_date():
+            return 0
+        rows = list(read_jsonl(layout.corpus, "build_training_corpus.py"))
+        if not any(row["split"] == "train" for row in rows):
+            raise UserError(f"{layout.corpus} has no train rows; run build_training_corpus.py")
+        if options.run.max_samples:
+            rows = [r for split in ("train", "validation") for r in [x for x in rows if x["split"] == split][: 8 * options.run.max_samples]]
+        stage.set_aside()
+        shutil.rmtree(layout.sft_adapter, ignore_errors=True)
+        counts = train(options, layout, stage, rows)
+        stage.finish(
+            counts,
+            f"{counts['steps']} steps over {counts['rows']} rows, validation loss {counts['best_validation_loss']}, "
+            f"generated exact match {counts['last_generated_exact_match']} -> {layout.sft_adapter}",
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    errors.run(main)

@@ -1,0 +1,91 @@
+"""Fixtures: a real tiny Gemma 3 with random weights, and a small pipeline run in a temporary folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+TINY = {
+    "seed": 1,
+    "vocab_size": 2048,
+    "tokenizer_documents": 600,
+    "model": {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "head_dim": 16,
+        "sliding_window": 48,
+        "max_position_embeddings": 4096,
+    },
+}
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Gemma 3 of 0.1 M parameters with random weights, its sliding windows far shorter than prompts."""
+    import torch
+    from transformers import AutoTokenizer
+
+    import build_embedded_base as builder
+
+    folder = tmp_path_factory.mktemp("tiny_base")
+    builder.train_tokenizer(TINY, folder)
+    model = builder.build_model(TINY, AutoTokenizer.from_pretrained(folder), seed=3)
+    with torch.no_grad():  # sharper than the usual initialisation, so that greedy answers vary
+        for parameter in model.parameters():
+            parameter.mul_(4.0)
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_student(tiny_base: Path) -> Any:
+    """(model in float32, Renderer) of the tiny base."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from pipeline.student import Renderer, load_tokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(tiny_base, dtype=torch.float32).eval()
+    return SimpleNamespace(model=model, renderer=Renderer(load_tokenizer(str(tiny_base))))
+
+
+@pytest.fixture(scope="session")
+def schema_rows() -> list[dict[str, Any]]:
+    """d_02 rows of the shipped domains, forty of them."""
+    from build_schemas import build
+
+    from pipeline.config import DEFAULTS, complete_sections
+
+    sections = complete_sections(DEFAULTS)
+    options = SimpleNamespace(**sections["schemas"] | {"train_schemas": 30, "test_schemas": 4, "align_schemas": 3})
+    options.validation_schemas, options.new_word_schemas = 3, 6
+    specs = [json.loads(line) for line in (ROOT / "config/domains.jsonl").read_text(encoding="utf-8").splitlines()]
+    return build(specs, options, SimpleNamespace(**sections["run"]))
+
+
+def run_script(name: str, *args: str, env: dict[str, str] | None = None, timeout: float = 300) -> subprocess.CompletedProcess:
+    """Run a stage as its own process."""
+    clean = {k: v for k, v in os.environ.items() if k not in ("LLM_MODEL", "OLLAMA_HOST", "DATASET_GENERATOR_CHAIN")}
+    return subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / name), *args],
+        capture_output=True, text=True, timeout=timeout, env=clean | (env or {}), cwd=ROOT, check=False,
+    )  # fmt: skip
+
+
+def seeded(*parts: Any) -> random.Random:
+    """A random generator of its own for a test."""
+    return random.Random("-".join(map(str, parts)))

@@ -1,0 +1,41 @@
+# Sourced by the runners: finds or makes uv and the Python environment; prints nothing when nothing was to do.
+# Sets $python, the environment's interpreter. Needs a POSIX shell's basics and some Python 3 to bootstrap uv from.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+stamp=".venv/.synced"
+
+find_uv() {
+  # A uv behind a version manager's shim can be on the PATH and still not run: try it.
+  local candidate
+  for candidate in uv "$root/.uv/bin/uv" "$HOME/.local/bin/uv" "$HOME/.cargo/bin/uv"; do
+    if "$candidate" --version >/dev/null 2>&1; then
+      echo "$candidate"
+      return
+    fi
+  done
+}
+
+make_uv() {
+  local candidate
+  for candidate in python3.12 python3.13 python3 python; do
+    if "$candidate" -c 'import venv, ensurepip' >/dev/null 2>&1; then
+      echo "set-up: uv is not here, making one in .uv/" >&2
+      "$candidate" -m venv .uv >&2 && .uv/bin/python -m pip install --quiet --disable-pip-version-check uv >&2
+      echo "$root/.uv/bin/uv"
+      return
+    fi
+  done
+  echo "error: neither uv nor a Python 3 with venv is here; install one of them (uv: see its installation page)" >&2
+  return 2
+}
+
+if [ ! -x .venv/bin/python ] || [ ! -e "$stamp" ] || [ uv.lock -nt "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
+  uv=$(find_uv)
+  [ -n "$uv" ] || uv=$(make_uv)
+  echo "set-up: syncing .venv with uv.lock" >&2
+  "$uv" sync --frozen --quiet
+  touch "$stamp"
+fi
+# shellcheck disable=SC2034  # for the runner that sources this
+python="$root/.venv/bin/python"
