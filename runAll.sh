@@ -48,7 +48,7 @@ for stage in "${stages[@]}"; do
     schemas) run build_schemas ;;
     dataset) run generate_dataset ;;
     corpus) run build_training_corpus ;;
-    base) run evaluate_student --base ;;
+    base) run evaluate_student --base --modes free ;;
     training) run train_student ;;
     evaluation) run evaluate_student --model sft ;;
     pairs) run build_alignment_pairs ;;

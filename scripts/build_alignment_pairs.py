@@ -36,7 +36,7 @@ def pairs_of_query(
 ) -> list[dict[str, Any]]:
     """At most `most` pairs of one request, of different failures first."""
     from pipeline.asts import failure_of, parse_answer
-    from pipeline.prompts import minify, render_completion, render_prompt
+    from pipeline.prompts import minify, render_prompt
 
     right: Counter[str] = Counter()
     wrong: dict[str, str] = {}
@@ -85,12 +85,16 @@ def make_pairs(
     settings = options.pairs
     pairs: list[dict[str, Any]] = []
     kinds: Counter[str] = Counter()
-    for schema_id, members in progress(by_schema(rows, schemas).items(), "schemas", len({r["schema_id"] for r in rows})):
+    for schema_id, members in progress(
+        by_schema(rows, schemas).items(), "schemas", len({r["schema_id"] for r in rows})
+    ):
         judge = SchemaJudge(schemas[schema_id]["schema"])
         repeated = [row for row in members for _ in range(settings.samples_per_query)]
-        generator = torch.Generator(placement.device).manual_seed(int(content_id(options.run.seed, schema_id), 16) % 2**62)
+        generator = torch.Generator(placement.device).manual_seed(
+            int(content_id(options.run.seed, schema_id), 16) % 2**62
+        )
         answers = answerer.answers(
-            schemas[schema_id], repeated, temperature=settings.temperature, generator=generator
+            [schemas[schema_id]] * len(repeated), repeated, temperature=settings.temperature, generator=generator
         )
         for index, row in enumerate(members):
             samples = answers[index * settings.samples_per_query : (index + 1) * settings.samples_per_query]
@@ -108,7 +112,7 @@ def main(argv: list[str] | None = None) -> int:
     layout = Layout(options.run)
     from pipeline.student import base_inputs, check_adapter
 
-    adapter = Path(options.alignment.sft_adapter) if options.alignment.sft_adapter else layout.sft_adapter
+    adapter = Path(options.evaluation.adapter) if options.evaluation.adapter else layout.sft_adapter
     with locked(layout.root, "pairs"):
         check_adapter(adapter, options.student.base_model)
         facts = {"pairs": vars(options.pairs), "base_model": options.student.base_model, "seed": options.run.seed}
@@ -119,7 +123,9 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         rows = [r for r in read_jsonl(layout.dataset, "generate_dataset.py") if r["split"] == "align"]
         if not rows:
-            raise UserError(f"{layout.dataset} has no align rows; set --align-schemas above 0 and make d_02 and d_03 again")
+            raise UserError(
+                f"{layout.dataset} has no align rows; set --align-schemas above 0 and make d_02 and d_03 again"
+            )
         kept = decision_schemas(list({r["schema_id"] for r in rows}), options.pairs.decision_share)
         rows = [r for r in rows if r["schema_id"] not in kept][: options.run.max_samples]
         pairs, counts = make_pairs(options, layout, adapter, rows)

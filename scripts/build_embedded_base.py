@@ -28,9 +28,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
+from pipeline import errors
 from pipeline import pretraining_data as data
+from pipeline.errors import UserError
 from pipeline.paths import CONFIG_DIR, EMBEDDED_BASE
 
 PAD, EOS, BOS, UNK, START, END = "<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>"
@@ -296,12 +296,28 @@ def advance(options: dict[str, Any], state: dict[str, Any]) -> None:
         state["stage"] = "done"
 
 
+def install(output: Path) -> None:
+    """Copy a finished model to assets/embedded_base, with the hashes that loading checks and the metrics of its making."""
+    from pipeline.artifacts import file_hash, write_json
+
+    model = output / "model"
+    if not (model / "model.safetensors").exists():
+        raise UserError(f"{model} holds no finished model; build one first")
+    shutil.copytree(model, EMBEDDED_BASE, dirs_exist_ok=True)
+    shutil.copy(output / "metrics.jsonl", EMBEDDED_BASE / "metrics.jsonl")
+    hashes = {name: file_hash(EMBEDDED_BASE / name) for name in ("model.safetensors", "tokenizer.json", "config.json")}
+    write_json(EMBEDDED_BASE / "manifest.json", {"sha256": hashes})
+    print(f"installed {model} as {EMBEDDED_BASE}")
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, default=CONFIG_DIR / "embedded_base.json", help="the recipe")
     parser.add_argument("--output", type=Path, help="folder of the build (default: from the recipe)")
     parser.add_argument("--task-steps", type=int, help="steps on the mixture (default: from the recipe)")
-    parser.add_argument("--induction-steps", type=int, help="at most so many steps of each of the two stages of induction")
+    parser.add_argument(
+        "--induction-steps", type=int, help="at most so many steps of each of the two stages of induction"
+    )
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     parser.add_argument("--install", action="store_true", help="copy a finished model to assets/embedded_base")
     args = parser.parse_args(argv)
@@ -313,12 +329,11 @@ def main(argv: list[str] | None = None) -> int:
     output = args.output or Path(options["output"])
     output.mkdir(parents=True, exist_ok=True)
     if args.install:
-        shutil.copytree(output / "model", EMBEDDED_BASE, dirs_exist_ok=True)
-        print(f"installed {output / 'model'} as {EMBEDDED_BASE}")
+        install(output)
         return 0
     train(options, output, args.device)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    errors.run(main)

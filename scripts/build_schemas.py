@@ -155,9 +155,7 @@ def made_up_domain(number: int, seed: int, languages: list[str]) -> dict[str, An
     return {"domain": f"new_words_{number}", "description": "made-up words", "fields": fields}
 
 
-def build(
-    specs: list[dict[str, Any]], options: SimpleNamespace, run: SimpleNamespace
-) -> list[dict[str, Any]]:
+def build(specs: list[dict[str, Any]], options: SimpleNamespace, run: SimpleNamespace) -> list[dict[str, Any]]:
     """The d_02 rows: as many different schemas of each split as the options ask for."""
     by_name = {spec["domain"]: spec for spec in specs}
     rows: list[dict[str, Any]] = []
@@ -175,7 +173,9 @@ def build(
                 rows.append(row)
                 made += 1
         if made < wanted:
-            raise UserError(f"only {made} different schemas of {wanted} for {split!r}; add domains or allow more fields")
+            raise UserError(
+                f"only {made} different schemas of {wanted} for {split!r}; add domains or allow more fields"
+            )
 
     for split, names in split_domains(list(by_name), options, run.seed).items():
         if names:
@@ -202,7 +202,9 @@ def main(argv: list[str] | None = None) -> int:
         counts: dict[str, int] = {}
         for row in rows:
             counts[row["split"]] = counts.get(row["split"], 0) + 1
-        stage.finish(counts, f"{len(rows)} schemas ({', '.join(f'{k} {v}' for k, v in counts.items())}) -> {layout.schemas}")
+        stage.finish(
+            counts, f"{len(rows)} schemas ({', '.join(f'{k} {v}' for k, v in counts.items())}) -> {layout.schemas}"
+        )
     return 0
 
 

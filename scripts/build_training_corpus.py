@@ -35,7 +35,9 @@ def corpus_rows(
     from pipeline.prompts import render_completion, render_prompt
 
     schemas = {
-        row["schema_id"]: row["schema"] for row in read_jsonl(layout.schemas, "build_schemas.py") if row["split"] in SPLITS
+        row["schema_id"]: row["schema"]
+        for row in read_jsonl(layout.schemas, "build_schemas.py")
+        if row["split"] in SPLITS
     }
     bar: Progress | None = None
     for row in read_jsonl(layout.dataset, "generate_dataset.py"):
@@ -43,7 +45,9 @@ def corpus_rows(
             continue
         bar = bar or Progress(sum(1 for _ in layout.dataset.open("rb")), "rows")
         if row["schema_id"] not in schemas:
-            raise UserError(f"{layout.dataset}: row {row['row_id']} names schema {row['schema_id']}, which {layout.schemas} lacks; run generate_dataset.py again")
+            raise UserError(
+                f"{layout.dataset}: row {row['row_id']} names schema {row['schema_id']}, which {layout.schemas} lacks; run generate_dataset.py again"
+            )
         prompt = render_prompt(schemas[row["schema_id"]], row["query"], row["current_date"])
         completion = render_completion(row["ast"])
         length = len(renderer.prompt(prompt)) + len(renderer.answer(completion))
@@ -79,7 +83,7 @@ def check_dropped(lengths: list[int], dropped: list[tuple[str, int]], limit: int
 def summary_of(lengths: list[int], dropped: list[tuple[str, int]]) -> dict[str, Any]:
     """Token lengths and dropped rows, for the record."""
     ordered = sorted(lengths)
-    at = lambda share: ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0  # noqa: E731
+    at = lambda share: ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0
     return {
         "rows": len(lengths),
         "tokens": sum(lengths),

@@ -15,7 +15,19 @@ from pipeline.artifacts import locked
 from pipeline.config import parse_options
 from pipeline.paths import Layout
 
-STAGES = "specs schemas dataset corpus base training evaluation pairs alignment aligned report".split()
+STAGES = [
+    "specs",
+    "schemas",
+    "dataset",
+    "corpus",
+    "base",
+    "training",
+    "evaluation",
+    "pairs",
+    "alignment",
+    "aligned",
+    "report",
+]
 NEED_TEACHER = {"specs", "dataset", "base", "evaluation", "aligned"}
 NEED_STUDENT = {"corpus", "base", "training", "evaluation", "pairs", "alignment", "aligned"}
 

@@ -20,16 +20,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from pipeline import errors
-from pipeline.artifacts import Stage, content_id, locked, read_jsonl, write_json
+from pipeline.artifacts import Stage, content_id, locked, read_jsonl, write_json, write_jsonl
 from pipeline.config import parse_options
 from pipeline.errors import UserError
-from pipeline.evaluation import Answerer, check_unseen, groups_to_answer, judged, load_schemas, slices, summarise
+from pipeline.evaluation import Answerer, batches, check_unseen, judged, load_schemas, slices, summarise
 from pipeline.paths import Layout
 from pipeline.progress import Progress
 from pipeline.teacher import make_teacher, teacher_facts
@@ -54,7 +53,9 @@ def choose_model(options: SimpleNamespace, layout: Layout, base: bool) -> tuple[
         return evaluation.model, adapters[evaluation.model]
     finished = [(folder.stat().st_mtime, name) for name, folder in adapters.items() if folder.exists()]
     if not finished:
-        raise UserError(f"{layout.sft_adapter} does not exist; ./runTraining.sh makes an adapter, --base measures without")
+        raise UserError(
+            f"{layout.sft_adapter} does not exist; ./runTraining.sh makes an adapter, --base measures without"
+        )
     name = max(finished)[1]
     print(f"evaluation: no --adapter given, the newest finished one is {adapters[name]}")
     return name, adapters[name]
@@ -91,24 +92,28 @@ def measure(
     answerer = Answerer(model, Renderer(load_tokenizer(options.student.base_model)), options.evaluation.max_new_tokens)
     teacher = make_teacher(options.teacher, options.run) if options.evaluation.judge else None
     results = kept_results(part, key)
-    # Whole schemas are kept: the last one may be torn.
-    wanted = {(mode, row["schema_id"]): len(members) for mode, row, members in groups_to_answer(rows, schemas, options.evaluation.modes)}
-    have: dict[tuple[str, str], int] = {}
-    for result in results:
-        have[result["mode"], result["schema_id"]] = have.get((result["mode"], result["schema_id"]), 0) + 1
-    results = [r for r in results if have[r["mode"], r["schema_id"]] == wanted.get((r["mode"], r["schema_id"]))]
-    done = {(r["mode"], r["schema_id"]) for r in results}
-    bar = Progress(len(rows) * len(options.evaluation.modes), "answers")
+    judges: dict[str, SchemaJudge] = {}
+    jobs = [
+        (mode, members)
+        for members in batches(rows, schemas, options.evaluation.batch_rows)
+        for mode in options.evaluation.modes
+    ]
+    done = {(r["mode"], r["row_id"]) for r in results}
+    kept = [(mode, row["row_id"]) for mode, members in jobs for row in members]
+    results = [r for r in results if (r["mode"], r["row_id"]) in set(kept)]
+    bar = Progress(len(kept), "answers")
     with part.open("w", encoding="utf-8") as file:
         for result in results:
             file.write(json.dumps(result, ensure_ascii=False) + "\n")
         bar.update(len(results))
-        for mode, schema_row, members in groups_to_answer(rows, schemas, options.evaluation.modes):
-            if (mode, schema_row["schema_id"]) in done:
+        for mode, members in jobs:
+            if all((mode, row["row_id"]) in done for row in members):
                 continue
-            judge = SchemaJudge(schema_row["schema"])
-            answers = answerer.answers(schema_row, members, constrained=mode == "constrained")
-            for row, answer in zip(members, answers, strict=True):
+            results = [r for r in results if r["mode"] != mode or r["row_id"] not in {row["row_id"] for row in members}]
+            mine = [schemas[row["schema_id"]] for row in members]
+            answers = answerer.answers(mine, members, constrained=mode == "constrained")
+            for row, schema_row, answer in zip(members, mine, answers, strict=True):
+                judge = judges.setdefault(row["schema_id"], SchemaJudge(schema_row["schema"]))
                 ask = None
                 if teacher is not None:
                     ask = lambda ast, row=row, s=schema_row: teacher.judge(s, row["query"], row["current_date"], ast)
@@ -121,9 +126,11 @@ def measure(
     return results
 
 
-def summary_of(run: str, model: str, results: list[dict[str, Any]], splits: list[str], modes: list[str]) -> dict[str, Any]:
+def summary_of(
+    run: str, model: str, results: list[dict[str, Any]], splits: list[str], modes: list[str]
+) -> dict[str, Any]:
     """The evaluation summary."""
-    cut = lambda split, mode: [r for r in results if r["split"] == split and r["mode"] == mode]  # noqa: E731
+    cut = lambda split, mode: [r for r in results if r["split"] == split and r["mode"] == mode]
     return {
         "run": run,
         "model": model,
@@ -159,12 +166,21 @@ def main(argv: list[str] | None = None) -> int:
             check_adapter(adapter, options.student.base_model)
         folder = layout.evaluation(name)
         evaluation = {k: v for k, v in vars(options.evaluation).items() if k not in ("model", "adapter")}
-        facts = {"evaluation": evaluation, "base_model": options.student.base_model, "max_samples": options.run.max_samples}
+        facts = {
+            "evaluation": evaluation,
+            "base_model": options.student.base_model,
+            "max_samples": options.run.max_samples,
+        }
         facts |= {"model": name, "teacher": teacher_facts(options.teacher) if options.evaluation.judge else None}
         inputs = [layout.schemas, layout.dataset, *([adapter] if adapter else []), *base_inputs(options.student)]
         results_path = folder / "evaluation_results.jsonl"
         stage = Stage(
-            f"evaluation of {name}", VERSION, layout.root, [results_path, folder / "evaluation_summary.json"], facts, inputs
+            f"evaluation of {name}",
+            VERSION,
+            layout.root,
+            [results_path, folder / "evaluation_summary.json"],
+            facts,
+            inputs,
         )
         if not options.force and stage.up_to_date():
             return 0
@@ -175,11 +191,12 @@ def main(argv: list[str] | None = None) -> int:
         if not rows:
             raise UserError(f"{layout.dataset} has no rows of the splits {', '.join(splits)}; check --splits")
         check_unseen(layout, rows)
-        part = folder / "evaluation_results.jsonl.part"
+        part = folder / "evaluation_answers.part"
         part.parent.mkdir(parents=True, exist_ok=True)
         results = measure(options, layout, adapter, rows, part, content_id(stage.facts))
         stage.set_aside()
-        os.replace(part, results_path)
+        write_jsonl(results_path, results)
+        part.unlink()
         part.with_name(part.name + ".facts").unlink(missing_ok=True)
         summary = summary_of(options.run.name, name, results, splits, options.evaluation.modes)
         write_json(folder / "evaluation_summary.json", summary)

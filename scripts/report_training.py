@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import html
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -69,15 +70,20 @@ def comparisons(layout: Layout, models: dict[str, Any]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     names = [name for name in ORDER if name in models]
     rows = {
-        name: {r["row_id"]: r for r in read_rows(layout.evaluation(name) / "evaluation_results.jsonl") if r["mode"] == "free"}
+        name: {
+            r["row_id"]: r
+            for r in read_rows(layout.evaluation(name) / "evaluation_results.jsonl")
+            if r["mode"] == "free"
+        }
         for name in names
     }
-    for first, second in zip(names, names[1:], strict=False):
+    for first, second in itertools.pairwise(names):
         both = rows[first].keys() & rows[second].keys()
         for split in models[second]["splits"]:
             mine = [k for k in sorted(both) if rows[first][k]["split"] == split]
             result.setdefault(f"{second} minus {first}", {})[split] = paired_difference(
-                (rows[first][k]["schema_id"], rows[first][k]["exact_match"], rows[second][k]["exact_match"]) for k in mine
+                (rows[first][k]["schema_id"], rows[first][k]["exact_match"], rows[second][k]["exact_match"])
+                for k in mine
             )
     return result
 
@@ -88,7 +94,9 @@ def main_table(models: dict[str, Any], splits: list[str]) -> list[list[str]]:
     for name, summary in models.items():
         modes = next(iter(summary["splits"].values()))
         for mode in modes:
-            cells = [percent(summary["splits"][s][mode]["exact_match"]) if s in summary["splits"] else "-" for s in splits]
+            cells = [
+                percent(summary["splits"][s][mode]["exact_match"]) if s in summary["splits"] else "-" for s in splits
+            ]
             lines.append([NAMES.get(name, name), mode, *cells])
     return lines
 
@@ -133,7 +141,9 @@ def plot_training(layout: Layout, target: Path) -> list[Path]:
         points = [(r["step"], r["eval_exact_match"]) for r in rows if "eval_exact_match" in r]
         if points:
             right = left.twinx()
-            right.plot(*zip(*points, strict=True), marker="s", markersize=4, color="tab:green", label="generated exact match")
+            right.plot(
+                *zip(*points, strict=True), marker="s", markersize=4, color="tab:green", label="generated exact match"
+            )
             right.set_ylim(0, 1)
             right.set_ylabel("exact match on validation rows")
         figure.legend(loc="upper center", ncols=3, fontsize=8)
@@ -143,7 +153,10 @@ def plot_training(layout: Layout, target: Path) -> list[Path]:
     rows = [r for r in read_rows(layout.alignment_metrics) if "rewards/margins" in r]
     if rows:
         figure, axes = plt.subplots(1, 2, figsize=(8, 3.2))
-        for axis, key, label in ((axes[0], "rewards/margins", "reward margin"), (axes[1], "chosen_change", "chosen log-probability, change (nats)")):
+        for axis, key, label in (
+            (axes[0], "rewards/margins", "reward margin"),
+            (axes[1], "chosen_change", "chosen log-probability, change (nats)"),
+        ):
             axis.plot([r["step"] for r in rows], [r[key] for r in rows], marker="o", markersize=3)
             axis.set_xlabel("optimiser step")
             axis.set_title(label, fontsize=9)
@@ -186,7 +199,7 @@ def examples(layout: Layout, model: str, count: int = 4) -> list[dict[str, Any]]
     rows = [r for r in read_rows(layout.evaluation(model) / "evaluation_results.jsonl") if r["mode"] == "free"]
     rows = [r for r in rows if r["split"] == "test"] or rows
     right, wrong = [r for r in rows if r["semantic_match"]], [r for r in rows if not r["semantic_match"]]
-    spread = lambda found: found[:: max(1, len(found) // count)][:count]  # noqa: E731
+    spread = lambda found: found[:: max(1, len(found) // count)][:count]
     return spread(right) + spread(wrong)
 
 
@@ -211,7 +224,7 @@ def markdown_table(lines: list[list[str]]) -> str:
 
 def html_table(lines: list[list[str]]) -> str:
     """An HTML table from header and lines."""
-    row = lambda cells, tag: "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"  # noqa: E731
+    row = lambda cells, tag: "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
     return "<table>" + row(lines[0], "th") + "".join(row(line, "td") for line in lines[1:]) + "</table>"
 
 
@@ -239,7 +252,9 @@ def write_report(layout: Layout, run: str, summary: dict[str, Any], plots: list[
     if summary["result"]:
         sections.append(("p", f"Result: {summary['result']['why']}."))
     if "test" not in splits:
-        sections.append(("p", "There are no unseen schemas in this run: nothing can be said about schemas it was not trained on."))
+        sections.append(
+            ("p", "There are no unseen schemas in this run: nothing can be said about schemas it was not trained on.")
+        )
     for name, parts in summary["comparisons"].items():
         for split, d in parts.items():
             if d["low"] is not None:
@@ -252,13 +267,18 @@ def write_report(layout: Layout, run: str, summary: dict[str, Any], plots: list[
         sections += [("p", SPLITS.get(split, split)), ("table", metric_table(models, split))]
     if best in models:
         split = "test" if "test" in models[best]["splits"] else next(iter(models[best]["splits"]))
-        sections += [("h", f"Slices of {NAMES.get(best, best)} on {SPLITS.get(split, split)}"), ("table", slice_table(models[best], split))]
+        sections += [
+            ("h", f"Slices of {NAMES.get(best, best)} on {SPLITS.get(split, split)}"),
+            ("table", slice_table(models[best], split)),
+        ]
         failures = models[best]["slices"][split]["free"]["failures"]
         if failures:
             sections += [("p", "Failures"), ("table", [["class", "rows"], *[[k, str(v)] for k, v in failures.items()]])]
     sections.append(("h", "Data"))
     for key, value in summary["dataset"].items():
-        sections.append(("p", f"{key}: {value if not isinstance(value, dict) else ', '.join(f'{k} {v}' for k, v in value.items())}"))
+        sections.append(
+            ("p", f"{key}: {value if not isinstance(value, dict) else ', '.join(f'{k} {v}' for k, v in value.items())}")
+        )
     sections += [("h", "Training"), ("p", ", ".join(f"{k}: {v}" for k, v in summary["training"].items()))]
     sections += [("p", ", ".join(f"{k}: {v}" for k, v in summary["alignment"].items()))]
     cost = [["stage", "seconds", "peak memory (MiB)"]]
@@ -279,13 +299,19 @@ def write_report(layout: Layout, run: str, summary: dict[str, Any], plots: list[
             page.append(html_table(value))
         elif kind == "image":
             md.append(f"![{value.stem}](plots/{value.name})\n")
-            page.append(f'<img alt="{value.stem}" src="data:image/png;base64,{base64.b64encode(value.read_bytes()).decode()}">')
+            page.append(
+                f'<img alt="{value.stem}" src="data:image/png;base64,{base64.b64encode(value.read_bytes()).decode()}">'
+            )
         else:
             expected = minify(value["expected"])
             verdict = "right" if value["semantic_match"] else f"wrong ({value['failure']})"
-            md.append(f"- {verdict}: {value['query']} ({value['current_date']})\n  - expected `{expected}`\n  - answered `{value['text']}`\n")
+            md.append(
+                f"- {verdict}: {value['query']} ({value['current_date']})\n  - expected `{expected}`\n  - answered `{value['text']}`\n"
+            )
             left, right = marked(expected, value["text"])
-            page.append(f"<p><b>{html.escape(verdict)}</b>: {html.escape(value['query'])} ({value['current_date']})</p><pre>{left}</pre><pre>{right}</pre>")
+            page.append(
+                f"<p><b>{html.escape(verdict)}</b>: {html.escape(value['query'])} ({value['current_date']})</p><pre>{left}</pre><pre>{right}</pre>"
+            )
     (layout.report / "report.md").write_text("\n".join(md), encoding="utf-8")
     document = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Report of {html.escape(run)}</title><style>{STYLE}</style>'
     (layout.report / "report.html").write_text(document + "".join(page) + "</html>\n", encoding="utf-8")
@@ -297,9 +323,13 @@ def main(argv: list[str] | None = None) -> int:
     with locked(layout.root, "report"):
         models = load_models(layout)
         inputs = [layout.evaluation(name) / "evaluation_results.jsonl" for name in models]
-        inputs += [p for p in (layout.dataset, layout.training_metrics, layout.alignment_metrics, layout.result) if p.exists()]
+        inputs += [
+            p for p in (layout.dataset, layout.training_metrics, layout.alignment_metrics, layout.result) if p.exists()
+        ]
         names = ("summary.json", "report.md", "report.html")
-        stage = Stage("report", VERSION, layout.root, [layout.report / name for name in names], {"run": options.run.name}, inputs)
+        stage = Stage(
+            "report", VERSION, layout.root, [layout.report / name for name in names], {"run": options.run.name}, inputs
+        )
         splits = [s for s in SPLITS if s != "validation" and any(s in m["splits"] for m in models.values())]
         if options.force or not stage.up_to_date():
             stage.set_aside()

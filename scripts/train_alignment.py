@@ -23,7 +23,7 @@ from typing import Any
 from pipeline import errors
 from pipeline.artifacts import Stage, locked, read_jsonl, write_json, write_jsonl
 from pipeline.config import parse_options
-from pipeline.evaluation import Answerer, by_schema, decision_schemas, judged, load_schemas
+from pipeline.evaluation import Answerer, batches, decision_schemas, judged, load_schemas
 from pipeline.paths import Layout
 from pipeline.progress import progress
 from pipeline.statistics import paired_difference
@@ -115,18 +115,19 @@ def align(
 
 
 def passes(
-    model: Any, renderer: Any, rows: list[dict[str, Any]], schemas: dict[str, dict[str, Any]], max_new_tokens: int
+    model: Any, renderer: Any, rows: list[dict[str, Any]], schemas: dict[str, dict[str, Any]], settings: SimpleNamespace
 ) -> dict[str, bool]:
     """row_id -> whether the greedy free answer means what is expected."""
     from pipeline.asts import SchemaJudge
     from pipeline.student import causal_lm
 
-    answerer = Answerer(causal_lm(model).eval(), renderer, max_new_tokens)
+    answerer = Answerer(causal_lm(model).eval(), renderer, settings.max_new_tokens)
     found = {}
-    groups = by_schema(rows, schemas)
-    for schema_id, members in progress(groups.items(), "decision schemas", len(groups)):
-        judge = SchemaJudge(schemas[schema_id]["schema"])
-        for row, answer in zip(members, answerer.answers(schemas[schema_id], members), strict=True):
+    jobs = batches(rows, schemas, settings.batch_rows)
+    for members in progress(jobs, "decision batches"):
+        mine = [schemas[row["schema_id"]] for row in members]
+        for row, schema_row, answer in zip(members, mine, answerer.answers(mine, members), strict=True):
+            judge = SchemaJudge(schema_row["schema"])
             found[row["row_id"]] = judged(row, answer, "free", judge, None)["semantic_match"]
     return found
 
@@ -154,11 +155,15 @@ def main(argv: list[str] | None = None) -> int:
     layout = Layout(options.run)
     from pipeline.student import base_inputs, check_adapter, load_student, place
 
-    adapter = Path(options.alignment.sft_adapter) if options.alignment.sft_adapter else layout.sft_adapter
+    adapter = Path(options.evaluation.adapter) if options.evaluation.adapter else layout.sft_adapter
     with locked(layout.root, "alignment"):
         check_adapter(adapter, options.student.base_model)
-        facts = {"alignment": {k: v for k, v in vars(options.alignment).items() if k != "sft_adapter"}}
-        facts |= {"base_model": options.student.base_model, "seed": options.run.seed, "max_steps": options.run.max_steps}
+        facts = {"alignment": vars(options.alignment)}
+        facts |= {
+            "base_model": options.student.base_model,
+            "seed": options.run.seed,
+            "max_steps": options.run.max_steps,
+        }
         facts |= {"decision_share": options.pairs.decision_share, "max_samples": options.run.max_samples}
         facts |= {"max_new_tokens": options.evaluation.max_new_tokens}
         inputs = [layout.pairs, layout.schemas, layout.dataset, adapter, *base_inputs(options.student)]
@@ -173,10 +178,11 @@ def main(argv: list[str] | None = None) -> int:
         stage.set_aside()
         shutil.rmtree(layout.dpo_adapter, ignore_errors=True)
         schemas = load_schemas(layout.schemas)
-        limit = options.evaluation.max_new_tokens
         model, renderer, counts = align(options, layout, adapter, pairs)
-        after = passes(model, renderer, rows, schemas, limit)
-        before = passes(load_student(options.student, place(options.student), adapter), renderer, rows, schemas, limit)
+        after = passes(model, renderer, rows, schemas, options.evaluation)
+        before = passes(
+            load_student(options.student, place(options.student), adapter), renderer, rows, schemas, options.evaluation
+        )
         result = decide(before, after, rows, options.alignment.margin, counts["stopped"])
         folders = {"sft": adapter, "dpo": layout.dpo_adapter}
         result["adapter"] = stage._relative(folders[result["winner"]])

@@ -24,7 +24,6 @@ import platform
 import random
 import shutil
 from importlib.metadata import version
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -73,18 +72,19 @@ def make_groups(rows: list[dict[str, Any]], renderer: Any, size: int, limit: int
 def generated_exact_match(layout: Layout, renderer: Any, count: int, max_new_tokens: int) -> Any:
     """A function that answers a few validation rows with a model and returns their exact match."""
     from pipeline.asts import equal_json, parse_answer
+    from pipeline.evaluation import batches, load_schemas
     from pipeline.generation import generate
 
-    schemas = {r["schema_id"]: r["schema"] for r in read_jsonl(layout.schemas, "build_schemas.py")}
+    schemas = load_schemas(layout.schemas)
     rows = [r for r in read_jsonl(layout.dataset, "generate_dataset.py") if r["split"] == "validation"]
-    by_schema: dict[str, list[dict[str, Any]]] = {}
-    for row in rows[:: max(1, len(rows) // count)][:count]:
-        by_schema.setdefault(row["schema_id"], []).append(row)
+    rows = rows[:: max(1, len(rows) // count)][:count]
 
     def measure(model: Any) -> dict[str, float]:
         right = total = 0
-        for schema_id, members in by_schema.items():
-            prompts = [renderer.request(schemas[schema_id], r["query"], r["current_date"]) for r in members]
+        for members in batches(rows, schemas, 48):
+            prompts = [
+                renderer.request(schemas[r["schema_id"]]["schema"], r["query"], r["current_date"]) for r in members
+            ]
             answers = generate(model, prompts, end_ids=renderer.end_ids, max_new_tokens=max_new_tokens)
             for row, answer in zip(members, answers, strict=True):
                 total += 1
@@ -106,7 +106,11 @@ def last_checkpoint(layout: Layout, key: str, resume: bool) -> str | None:
     if same and resume and complete:
         return str(complete[-1])
     if found:
-        folder = layout.root / "replaced" / f"checkpoints-{content_id(str(marker.stat().st_mtime) if marker.exists() else '')[:8]}"
+        folder = (
+            layout.root
+            / "replaced"
+            / f"checkpoints-{content_id(str(marker.stat().st_mtime) if marker.exists() else '')[:8]}"
+        )
         folder.mkdir(parents=True, exist_ok=True)
         for path in found:
             shutil.move(path, folder / path.name)
@@ -123,7 +127,12 @@ def run_config(options: SimpleNamespace, stage: Stage, placement: Any, extra: di
     return {
         "options": {name: vars(getattr(options, name)) for name in ("run", "student", "training")},
         "placement": vars(placement),
-        "hardware": {"machine": platform.machine(), "system": platform.system(), "gpu": gpu, "threads": torch.get_num_threads()},
+        "hardware": {
+            "machine": platform.machine(),
+            "system": platform.system(),
+            "gpu": gpu,
+            "threads": torch.get_num_threads(),
+        },
         "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
         "commit": commit(),
         "data": stage.facts["inputs"],
@@ -152,7 +161,7 @@ def train(options: SimpleNamespace, layout: Layout, stage: Stage, rows: list[dic
     from pipeline.trainers import GroupSFTTrainer, MetricsFile, sft_config
 
     renderer = Renderer(tokenizer)
-    cut = lambda split: [r for r in rows if r["split"] == split]  # noqa: E731
+    cut = lambda split: [r for r in rows if r["split"] == split]
     groups = make_groups(cut("train"), renderer, training.rows_per_group, student.max_seq_length, run.seed)
     validation = make_groups(cut("validation"), renderer, training.rows_per_group, student.max_seq_length, run.seed)
     steps = max(1, round(training.epochs * len(groups) / training.groups_per_step))
@@ -182,7 +191,8 @@ def train(options: SimpleNamespace, layout: Layout, stage: Stage, rows: list[dic
     )
     measure = None
     if validation and training.generated_rows:
-        measure = generated_exact_match(layout, renderer, training.generated_rows, 256)
+        longest = max(sum(label != IGNORE for label in row) for group in validation for row in group["labels"])
+        measure = generated_exact_match(layout, renderer, training.generated_rows, longest + 8)
     torch.manual_seed(run.seed)
     trainer = GroupSFTTrainer(
         model=model,
@@ -241,7 +251,11 @@ def main(argv: list[str] | None = None) -> int:
         if not any(row["split"] == "train" for row in rows):
             raise UserError(f"{layout.corpus} has no train rows; run build_training_corpus.py")
         if options.run.max_samples:
-            rows = [r for split in ("train", "validation") for r in [x for x in rows if x["split"] == split][: 8 * options.run.max_samples]]
+            rows = [
+                r
+                for split in ("train", "validation")
+                for r in [x for x in rows if x["split"] == split][: 8 * options.run.max_samples]
+            ]
         stage.set_aside()
         shutil.rmtree(layout.sft_adapter, ignore_errors=True)
         counts = train(options, layout, stage, rows)

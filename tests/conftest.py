@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import subprocess
@@ -66,18 +65,20 @@ def tiny_student(tiny_base: Path) -> Any:
 @pytest.fixture(scope="session")
 def schema_rows() -> list[dict[str, Any]]:
     """d_02 rows of the shipped domains, forty of them."""
-    from build_schemas import build
+    from tests_support import domain_specs
 
+    from build_schemas import build
     from pipeline.config import DEFAULTS, complete_sections
 
     sections = complete_sections(DEFAULTS)
     options = SimpleNamespace(**sections["schemas"] | {"train_schemas": 30, "test_schemas": 4, "align_schemas": 3})
     options.validation_schemas, options.new_word_schemas = 3, 6
-    specs = [json.loads(line) for line in (ROOT / "config/domains.jsonl").read_text(encoding="utf-8").splitlines()]
-    return build(specs, options, SimpleNamespace(**sections["run"]))
+    return build(domain_specs(), options, SimpleNamespace(**sections["run"]))
 
 
-def run_script(name: str, *args: str, env: dict[str, str] | None = None, timeout: float = 300) -> subprocess.CompletedProcess:
+def run_script(
+    name: str, *args: str, env: dict[str, str] | None = None, timeout: float = 300
+) -> subprocess.CompletedProcess:
     """Run a stage as its own process."""
     clean = {k: v for k, v in os.environ.items() if k not in ("LLM_MODEL", "OLLAMA_HOST", "DATASET_GENERATOR_CHAIN")}
     return subprocess.run(

@@ -7,11 +7,11 @@ from datetime import date
 
 import pytest
 import torch
+from tests_support import dataset_options
 
 from pipeline.asts import SchemaJudge
 from pipeline.embedded_teacher import EmbeddedTeacher
 from pipeline.generation import generate
-from tests_support import dataset_options
 
 
 def plain_greedy(model, prompt: list[int], end_ids: set[int], limit: int) -> list[int]:
@@ -29,8 +29,9 @@ def plain_greedy(model, prompt: list[int], end_ids: set[int], limit: int) -> lis
 @pytest.fixture(scope="module")
 def prompts(tiny_student, schema_rows):
     row = schema_rows[0]
+    other = tiny_student.renderer.request(schema_rows[1]["schema"], "another schema beside them", "2024-01-02")
     queries = ["x", "show the records where something is longer than this", "one two three", "last month"]
-    return [tiny_student.renderer.request(row["schema"], query, "2024-03-17") for query in queries]
+    return [*(tiny_student.renderer.request(row["schema"], query, "2024-03-17") for query in queries), other]
 
 
 def test_batched_answers_equal_single_ones_token_by_token(tiny_student, prompts):
@@ -43,7 +44,9 @@ def test_batched_answers_equal_single_ones_token_by_token(tiny_student, prompts)
 def test_rows_that_end_leave_the_batch_and_the_others_go_on(tiny_student, prompts):
     plain = [plain_greedy(tiny_student.model, prompt, set(), 20) for prompt in prompts]
     ends = {plain[0][3], plain[1][9]}
-    for tokens, answer in zip(plain, generate(tiny_student.model, prompts, end_ids=ends, max_new_tokens=20), strict=True):
+    for tokens, answer in zip(
+        plain, generate(tiny_student.model, prompts, end_ids=ends, max_new_tokens=20), strict=True
+    ):
         cut = next((index for index, token in enumerate(tokens) if token in ends), None)
         assert answer.tokens == tokens[:cut]
         assert answer.ended == (cut is not None)
@@ -58,7 +61,9 @@ def test_an_answer_cut_at_the_limit_is_not_called_ended(tiny_student, prompts):
 def test_sampling_is_the_same_for_the_same_seed(tiny_student, prompts):
     def sample(seed: int):
         generator = torch.Generator().manual_seed(seed)
-        return generate(tiny_student.model, prompts, end_ids=set(), max_new_tokens=8, temperature=1.0, generator=generator)
+        return generate(
+            tiny_student.model, prompts, end_ids=set(), max_new_tokens=8, temperature=1.0, generator=generator
+        )
 
     assert sample(1) == sample(1)
     assert sample(1) != sample(2)
@@ -71,7 +76,7 @@ def test_constrained_answers_of_an_untrained_model_satisfy_the_schema(tiny_stude
     ended = 0
     for row in schema_rows[:4]:
         rows = [{"query": f"request {index}", "current_date": "2024-03-17"} for index in range(3)]
-        for answer in answerer.answers(row, rows, constrained=True):
+        for answer in answerer.answers([row] * 3, rows, constrained=True):
             assert answer["enforced"]
             if answer["ended"]:
                 ended += 1
@@ -89,4 +94,7 @@ def test_the_grammar_accepts_every_answer_of_the_teacher(tiny_student, schema_ro
         for query in teacher.write_queries(row, "fr", "2024-03-17", 6, "grammar"):
             assert date.fromisoformat(query.current_date)
             matcher = compiler.constraint(row["schema"]).matcher
-            assert matcher.validate_tokens(tiny_student.renderer.ast(query.expected)[:-1]) == len(tiny_student.renderer.ast(query.expected)) - 1
+            assert (
+                matcher.validate_tokens(tiny_student.renderer.ast(query.expected)[:-1])
+                == len(tiny_student.renderer.ast(query.expected)) - 1
+            )

@@ -19,8 +19,11 @@ def rows_with_prefix(prefix: int, suffixes: list[int], seed: int = 0) -> tuple[l
     generator = torch.Generator().manual_seed(seed)
     draw = lambda count: torch.randint(6, 2048, (count,), generator=generator).tolist()
     start = draw(prefix)
-    rows = [start + [10 + index] + draw(length) for index, length in enumerate(suffixes)]
-    labels = [[IGNORE] * (len(row) - length // 2 - 1) + row[len(row) - length // 2 - 1 :] for row, length in zip(rows, suffixes, strict=True)]
+    rows = [[*start, 10 + index, *draw(length)] for index, length in enumerate(suffixes)]
+    labels = [
+        [IGNORE] * (len(row) - length // 2 - 1) + row[len(row) - length // 2 - 1 :]
+        for row, length in zip(rows, suffixes, strict=True)
+    ]
     return rows, labels
 
 
@@ -29,13 +32,17 @@ def plain_loss(model: torch.nn.Module, rows: list[list[int]], labels: list[list[
     total = torch.zeros((), dtype=next(model.parameters()).dtype)
     for row, wanted in zip(rows, labels, strict=True):
         logits = model(input_ids=torch.tensor([row])).logits[0, :-1]
-        total = total + torch.nn.functional.cross_entropy(logits, torch.tensor(wanted[1:]), ignore_index=IGNORE, reduction="sum")
+        total = total + torch.nn.functional.cross_entropy(
+            logits, torch.tensor(wanted[1:]), ignore_index=IGNORE, reduction="sum"
+        )
     return total
 
 
 def with_lora(model: torch.nn.Module) -> torch.nn.Module:
     torch.manual_seed(0)
-    wrapped = get_peft_model(copy.deepcopy(model), LoraConfig(r=4, lora_alpha=8, target_modules=LORA_TARGETS, task_type="CAUSAL_LM"))
+    wrapped = get_peft_model(
+        copy.deepcopy(model), LoraConfig(r=4, lora_alpha=8, target_modules=LORA_TARGETS, task_type="CAUSAL_LM")
+    )
     for name, parameter in wrapped.named_parameters():
         if "lora_" in name:
             torch.nn.init.normal_(parameter, std=0.1)

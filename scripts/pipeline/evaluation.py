@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +41,13 @@ def check_unseen(layout: Any, rows: list[dict[str, Any]]) -> None:
             known.add(row["row_id"])
     for row in rows:
         if row["row_id"] in known:
-            raise UserError(f"row {row['row_id']} of split {row['split']} is in the training corpus; make d_03 and d_04 again")
+            raise UserError(
+                f"row {row['row_id']} of split {row['split']} is in the training corpus; make d_03 and d_04 again"
+            )
         if row["split"] != "test_seen" and row["schema_id"] in trained:
-            raise UserError(f"schema {row['schema_id']} of split {row['split']} is in the training corpus; make d_03 and d_04 again")
+            raise UserError(
+                f"schema {row['schema_id']} of split {row['split']} is in the training corpus; make d_03 and d_04 again"
+            )
 
 
 class Answerer:
@@ -58,13 +62,21 @@ class Answerer:
         self.unenforced: set[str] = set()
 
     def answers(
-        self, schema_row: dict[str, Any], rows: list[dict[str, Any]], *, constrained: bool = False, **options: Any
+        self,
+        schema_rows: list[dict[str, Any]],
+        rows: list[dict[str, Any]],
+        *,
+        constrained: bool = False,
+        **options: Any,
     ) -> list[dict[str, Any]]:
-        """{"text", "tokens", "ended", "enforced"} for rows of one schema."""
+        """{"text", "tokens", "ended", "enforced"} for rows, each with its schema row; neighbours share prefixes."""
         from pipeline.generation import generate
 
-        prompts = [self.renderer.request(schema_row["schema"], row["query"], row["current_date"]) for row in rows]
-        constraints = self._constraints(schema_row, len(rows)) if constrained else None
+        prompts = [
+            self.renderer.request(schema_row["schema"], row["query"], row["current_date"])
+            for schema_row, row in zip(schema_rows, rows, strict=True)
+        ]
+        constraints = [self._constraint(schema_row) for schema_row in schema_rows] if constrained else None
         made = generate(
             self.model, prompts, end_ids=self.renderer.end_ids, max_new_tokens=self.max_new_tokens,
             constraints=constraints, **options,
@@ -74,18 +86,18 @@ class Answerer:
                 "text": self.renderer.text(answer.tokens),
                 "tokens": len(answer.tokens),
                 "ended": answer.ended,
-                "enforced": constraints is not None,
+                "enforced": constraints is not None and constraints[index] is not None,
             }
-            for answer in made
+            for index, answer in enumerate(made)
         ]
 
-    def _constraints(self, schema_row: dict[str, Any], count: int) -> list[Any] | None:
+    def _constraint(self, schema_row: dict[str, Any]) -> Any:
         from pipeline.constraints import GrammarCompiler
 
         if self._compiler is None:
             self._compiler = GrammarCompiler(self.renderer.tokenizer, self.end_id)
         try:
-            return [self._compiler.constraint(schema_row["schema"]) for _ in range(count)]
+            return self._compiler.constraint(schema_row["schema"])
         except ValueError:
             self.unenforced.add(schema_row["schema_id"])
             return None
@@ -151,13 +163,15 @@ def slices(results: list[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def groups_to_answer(
-    rows: list[dict[str, Any]], schemas: dict[str, dict[str, Any]], modes: list[str]
-) -> Iterator[tuple[str, dict[str, Any], list[dict[str, Any]]]]:
-    """(mode, schema row, rows) in a fixed order."""
-    for schema_id, members in by_schema(rows, schemas).items():
-        for mode in modes:
-            yield mode, schemas[schema_id], members
+def batches(rows: list[dict[str, Any]], schemas: dict[str, dict[str, Any]], size: int) -> list[list[dict[str, Any]]]:
+    """Rows in batches of whole schemas, of about `size` rows, in a fixed order."""
+    found: list[list[dict[str, Any]]] = []
+    for members in by_schema(rows, schemas).values():
+        if found and len(found[-1]) + len(members) <= size:
+            found[-1] += members
+        else:
+            found.append(list(members))
+    return found
 
 
 def decision_schemas(schema_ids: list[str], share: float) -> set[str]:

@@ -102,16 +102,6 @@ def _grouped(body: Any) -> Iterator[None]:
         body.config._attn_implementation = before
 
 
-def _roll_left_padded(cache: DynamicCache, pads: torch.Tensor) -> None:
-    """Move each row's trailing `pads` (K,) cache positions to its left end."""
-    for layer in cache.layers:
-        length = layer.keys.shape[-2]
-        index = (torch.arange(length, device=pads.device)[None] - pads[:, None]) % length
-        index = index[:, None, :, None].expand_as(layer.keys)
-        layer.keys = layer.keys.gather(-2, index)
-        layer.values = layer.values.gather(-2, index)
-
-
 def _choose(logits: torch.Tensor, temperature: float, generator: torch.Generator | None) -> torch.Tensor:
     if temperature == 0:
         return logits.argmax(-1)
@@ -120,13 +110,54 @@ def _choose(logits: torch.Tensor, temperature: float, generator: torch.Generator
 
 
 def generate(model: Any, prompts: list[list[int]], **options: Any) -> list[Generated]:
-    """Answers to `prompts` (token ids), which should share a prefix; greedy at temperature 0.
+    """Answers to `prompts` (token ids), in their order; greedy at temperature 0.
 
-    Options are those of `_generate`: end_ids, max_new_tokens, constraints, temperature, generator. A row ends at one of
+    Options are those of `_generate`: end_ids, max_new_tokens, constraints, temperature, generator. Neighbouring prompts
+    that share at least half of their tokens are prefilled together; all decode as one batch. A row ends at one of
     `end_ids` or after `max_new_tokens` tokens.
     """
     with torch.inference_mode(), _grouped(model.model):
         return _generate(model, prompts, **options)
+
+
+def _prefix_groups(prompts: list[list[int]]) -> list[tuple[int, int]]:
+    """(start, stop) of neighbours that share at least half of their tokens with the first of them."""
+    groups: list[tuple[int, int]] = []
+    start = 0
+    for index in range(1, len(prompts) + 1):
+        if index == len(prompts) or 2 * common_prefix_length([prompts[start], prompts[index]]) < len(prompts[start]):
+            groups.append((start, index))
+            start = index
+    return groups
+
+
+def _prefill(model: Any, prompts: list[list[int]], width: int) -> tuple[torch.Tensor, DynamicCache]:
+    """Last hidden states (K, H) of prompts that share a prefix, and their cache, left-padded to `width` positions."""
+    device = next(model.parameters()).device
+    body, rows = model.model, len(prompts)
+    shared = min(common_prefix_length(prompts), min(map(len, prompts)) - 1)
+    cache = DynamicCache()
+    if shared > 0:
+        prefix = torch.tensor(prompts[0][:shared], device=device)
+        body(input_ids=prefix[None], past_key_values=cache, use_cache=True)
+        if rows > 1:
+            cache.batch_repeat_interleave(rows)
+    lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
+    longest = int(lengths.max())
+    ends = torch.zeros(rows, longest - shared, dtype=torch.long, device=device)
+    for index, prompt in enumerate(prompts):
+        ends[index, : len(prompt) - shared] = torch.tensor(prompt[shared:], device=device)
+    hidden = body(input_ids=ends, past_key_values=cache, use_cache=True).last_hidden_state
+    last = hidden[torch.arange(rows, device=device), lengths - shared - 1]
+    for layer in cache.layers:
+        # each row's trailing padding goes to its left end, and more before it
+        index = (torch.arange(longest, device=device)[None] - (longest - lengths)[:, None]) % longest
+        index = index[:, None, :, None].expand_as(layer.keys)
+        layer.keys, layer.values = (
+            torch.nn.functional.pad(states.gather(-2, index), (0, 0, width - longest, 0))
+            for states in (layer.keys, layer.values)
+        )
+    return last, cache
 
 
 def _generate(
@@ -135,40 +166,35 @@ def _generate(
     *,
     end_ids: set[int],
     max_new_tokens: int,
-    constraints: list[Constraint] | None = None,
+    constraints: list[Constraint | None] | None = None,
     temperature: float = 0.0,
     generator: torch.Generator | None = None,
 ) -> list[Generated]:
     device = next(model.parameters()).device
-    rows = len(prompts)
-    shared = min(common_prefix_length(prompts), min(map(len, prompts)) - 1)
-    cache = roomy_cache()
     body, head = model.model, model.lm_head
-    if shared > 0:
-        prefix = torch.tensor(prompts[0][:shared], device=device)
-        body(input_ids=prefix[None], past_key_values=cache, use_cache=True)
-        if rows > 1:
-            cache.batch_repeat_interleave(rows)
     lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
     longest = int(lengths.max())
-    pads = longest - lengths
-    ends = torch.zeros(rows, longest - shared, dtype=torch.long, device=device)
-    for index, prompt in enumerate(prompts):
-        ends[index, : len(prompt) - shared] = torch.tensor(prompt[shared:], device=device)
-    hidden = body(input_ids=ends, past_key_values=cache, use_cache=True).last_hidden_state
-    last = hidden[torch.arange(rows, device=device), lengths - shared - 1]
-    _roll_left_padded(cache, pads)
+    filled = [_prefill(model, prompts[start:stop], longest) for start, stop in _prefix_groups(prompts)]
+    last = torch.cat([states for states, _ in filled])
+    cache = roomy_cache()
+    for number in range(len(filled[0][1].layers)):
+        layers = [part.layers[number] for _, part in filled]
+        cache.update(torch.cat([x.keys for x in layers]), torch.cat([x.values for x in layers]), number)
+        for layer in layers:
+            layer.keys = layer.values = None
+    del filled
 
     results = [Generated() for _ in prompts]
-    active = list(range(rows))
-    mask = torch.arange(longest, device=device)[None] >= pads[:, None]
+    active = list(range(len(prompts)))
+    mask = torch.arange(longest, device=device)[None] >= (longest - lengths)[:, None]
     positions = lengths
-    padded = bool(pads.any())
+    padded = bool((lengths != longest).any())
     for step in range(max_new_tokens):
         logits = head(last).float()
         if constraints is not None:
             for slot, row in enumerate(active):
-                constraints[row].mask(logits[slot])
+                if (constraint := constraints[row]) is not None:
+                    constraint.mask(logits[slot])
         chosen = _choose(logits, temperature, generator)
         keep = []
         for slot, (row, token) in enumerate(zip(active, chosen.tolist(), strict=True)):
@@ -176,8 +202,8 @@ def _generate(
                 results[row].ended = True
                 continue
             results[row].tokens.append(token)
-            if constraints is not None:
-                constraints[row].accept(token)
+            if constraints is not None and (constraint := constraints[row]) is not None:
+                constraint.accept(token)
             keep.append(slot)
         if not keep or step == max_new_tokens - 1:
             break

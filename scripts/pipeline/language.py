@@ -39,7 +39,9 @@ def templates(language: str, canonical: str, field_type: str) -> list[str]:
 def say_date(day: date, form: str, language: str) -> str:
     """A date in one of the phrase book's forms."""
     month = phrase_book()[language]["months"][day.month - 1]
-    return form.format(iso=day.isoformat(), d=day.day, month=month, y=day.year, dd=f"{day.day:02d}", mm=f"{day.month:02d}")
+    return form.format(
+        iso=day.isoformat(), d=day.day, month=month, y=day.year, dd=f"{day.day:02d}", mm=f"{day.month:02d}"
+    )
 
 
 @dataclass(frozen=True)
@@ -251,7 +253,9 @@ class Speaker:
             for kind in operator.types:
                 for template in templates(self.language, canonical, kind):
                     if template.startswith("{f} "):
-                        found.append(("field", None, self._condition_regex(template, f"(?P<x>{words})", anything[kind])))
+                        found.append(
+                            ("field", None, self._condition_regex(template, f"(?P<x>{words})", anything[kind]))
+                        )
         return found
 
     def _read_scalar(self, entry: dict[str, Any], text: str, quoted: list[str]) -> Any:
@@ -432,7 +436,10 @@ class Speaker:
     def _lexicon(self) -> set[str]:
         words = re.findall(r"[^\W\d_]+", json.dumps(self.book, ensure_ascii=False).lower())
         for entry in self.fields.values():
-            said = [entry["words"][self.language], *(known["words"][self.language] for known in entry.get("values", []))]
+            said = [
+                entry["words"][self.language],
+                *(known["words"][self.language] for known in entry.get("values", [])),
+            ]
             words += re.findall(r"[^\W\d_]+", " ".join(said).lower())
         return set(words)
 

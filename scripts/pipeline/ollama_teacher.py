@@ -129,7 +129,9 @@ class OllamaTeacher:
             except (ConnectionError, httpx.HTTPError, ResponseError) as error:
                 status = getattr(error, "status_code", None)
                 if status is not None and status < 500 and status != 429:
-                    raise UserError(f"the server at {self.options.host} refused a request: {str(error)[:200]}") from None
+                    raise UserError(
+                        f"the server at {self.options.host} refused a request: {str(error)[:200]}"
+                    ) from None
                 if attempt == self.options.retries:
                     raise UserError(
                         f"the server at {self.options.host} was lost ({type(error).__name__}) and did not come back in "
@@ -162,7 +164,11 @@ class OllamaTeacher:
             "properties": {language: {"type": "string", "minLength": 1} for language in self.run.languages},
             "required": list(self.run.languages),
         }
-        said = {"type": "object", "properties": {"name": {"type": "string"}, "words": words}, "required": ["name", "words"]}
+        said = {
+            "type": "object",
+            "properties": {"name": {"type": "string"}, "words": words},
+            "required": ["name", "words"],
+        }
         kinds = ["enum", "text", "integer", "number", "boolean", "date"]
         field = {
             "type": "object",
@@ -221,7 +227,9 @@ class OllamaTeacher:
             'span ("last month", "since Monday", dates); a few have two or three steps in order. Put free text in double '
             "quotes. Never mention JSON or the schema."
         )
-        found = self._object([{"role": "user", "content": ask}], schema, self.options.temperature, int(content_id(seed)[:6], 16))
+        found = self._object(
+            [{"role": "user", "content": ask}], schema, self.options.temperature, int(content_id(seed)[:6], 16)
+        )
         requests = found["requests"] if found else []
         return [Query(text.strip(), language, current_date) for text in requests if text.strip()]
 

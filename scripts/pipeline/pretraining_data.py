@@ -22,17 +22,67 @@ from pipeline.prompts import minify, render_content
 ONSETS = ("", "b", "c", "d", "f", "g", "h", "j", "l", "m", "n", "p", "qu", "r", "s", "t", "v", "w", "z") + (
     "br", "ch", "cl", "cr", "dr", "fl", "fr", "gr", "pl", "pr", "sh", "sp", "st", "th", "tr", "ph", "gn",
 )  # fmt: skip
-NUCLEI = ("a", "a", "a", "e", "e", "e", "i", "i", "o", "o", "u", "u", "y", "ai", "au", "ea", "ee", "ei", "eu", "ie", "io", "oo", "ou", "oi", "ue")
+NUCLEI = (
+    "a",
+    "a",
+    "a",
+    "e",
+    "e",
+    "e",
+    "i",
+    "i",
+    "o",
+    "o",
+    "u",
+    "u",
+    "y",
+    "ai",
+    "au",
+    "ea",
+    "ee",
+    "ei",
+    "eu",
+    "ie",
+    "io",
+    "oo",
+    "ou",
+    "oi",
+    "ue",
+)
 ACCENTED = ("\u00e9", "\u00e8", "\u00ea", "\u00e0", "\u00e2", "\u00ee", "\u00f4", "\u00fb", "\u00e7a", "\u0153")
 CODAS = ("", "", "", "b", "c", "ck", "d", "g", "l", "ll", "m", "n", "p", "r", "s", "ss", "t", "x", "y", "nd", "nt") + (
     "ng", "rd", "rt", "st", "mp", "nce", "re", "le", "te", "ne", "que", "tion", "ment", "er", "ing", "ed", "es", "al",
 )  # fmt: skip
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 MONTHS = {
-    "en": ("january february march april may june july august september october november december").split(),
-    "fr": (
-        "janvier f\u00e9vrier mars avril mai juin juillet ao\u00fbt septembre octobre novembre d\u00e9cembre"
-    ).split(),
+    "en": [
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+    ],
+    "fr": [
+        "janvier",
+        "février",
+        "mars",
+        "avril",
+        "mai",
+        "juin",
+        "juillet",
+        "août",
+        "septembre",
+        "octobre",
+        "novembre",
+        "décembre",
+    ],
 }
 SYMBOLS = {
     "equals": ("=", "=="), "not_equals": ("!=", "<>"), "contains": ("~", "*"), "starts_with": ("^", "|="),
@@ -288,12 +338,12 @@ def schema_document(rng: random.Random, rows: int, size: tuple[int, int] = (2, 4
     schema = answer_schema([entry.spec for entry in fields])
     named, calendar = _calendar(rng, words)
     seen_words = set(words.used)
-    most = rng.choice((1, 1, 2, 2, 3))
+    rng.choice((1, 1, 2, 2, 3))
     result = []
     for _ in range(rows):
         row_words = Words(rng)
         row_words.used = set(seen_words)
-        filler = (lambda w=row_words: w.phrase() + " " if rng.random() < 0.3 else "")
+        filler = lambda w=row_words: w.phrase() + " " if rng.random() < 0.3 else ""
         and_, then = rng.choice((" & ", ", ", " + ", " ke ")), rng.choice((" > ", " ; ", " | ", " dwo "))
         refused = rng.random() < 0.12
         said_steps, steps = [], []

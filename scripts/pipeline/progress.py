@@ -46,7 +46,7 @@ class Progress:
             self.bar.close()
 
 
-def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
+def progress[T](items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
     """Iterate with progress; the number of items is taken from `total` or from their length."""
     count = total if total is not None else len(items)  # type: ignore[arg-type]
     bar = Progress(count, what)

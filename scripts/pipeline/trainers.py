@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import TrainerCallback
+from transformers import PrinterCallback, TrainerCallback
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 from pipeline.artifacts import write_jsonl
@@ -38,7 +38,7 @@ def collate_rows(features: list[dict[str, Any]], pad_id: int) -> dict[str, Any]:
     """The same group as an ordinary right-padded batch, each row with its whole prompt."""
     (group,) = features
     width = max(map(len, group["rows"]))
-    pad = lambda rows, value: torch.tensor([[*row, *[value] * (width - len(row))] for row in rows])  # noqa: E731
+    pad = lambda rows, value: torch.tensor([[*row, *[value] * (width - len(row))] for row in rows])
     return {
         "input_ids": pad(group["rows"], pad_id),
         "attention_mask": pad([[1] * len(row) for row in group["rows"]], 0),
@@ -54,12 +54,15 @@ class GroupSFTTrainer(SFTTrainer):
     group is TRL's ordinary batch. Loss and gradients are the same.
     """
 
-    def __init__(self, *args: Any, shared_prefix: bool, measure: Callable[[Any], dict[str, float]] | None, **kwargs: Any):
+    def __init__(
+        self, *args: Any, shared_prefix: bool, measure: Callable[[Any], dict[str, float]] | None, **kwargs: Any
+    ):
         self.shared_prefix, self.measure = shared_prefix, measure
         pad_id = kwargs["processing_class"].pad_token_id
         collate = collate_groups if shared_prefix else collate_rows
         super().__init__(*args, data_collator=lambda features: collate(features, pad_id), **kwargs)
         self.model_accepts_loss_kwargs = True
+        self.remove_callback(PrinterCallback)
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -175,6 +178,7 @@ class GroupDPOTrainer(DPOTrainer):
             return batch | {"reference": torch.tensor(features[0]["reference"])}
 
         super().__init__(*args, data_collator=collate, **kwargs)
+        self.remove_callback(PrinterCallback)
         if "ref" in getattr(self.model, "peft_config", {}):
             self.model.delete_adapter("ref")
 
@@ -194,7 +198,9 @@ class GroupDPOTrainer(DPOTrainer):
         likelihood = -logps[0::2] / tokens
         loss = (preference + self.sft_weight * likelihood).mean()
         if not math.isfinite(loss.item()):
-            raise UserError(f"the DPO loss is {loss.item()} on rows {', '.join(inputs['row_ids'])}; lower --dpo-learning-rate")
+            raise UserError(
+                f"the DPO loss is {loss.item()} on rows {', '.join(inputs['row_ids'])}; lower --dpo-learning-rate"
+            )
         measured = {
             "rewards/margins": self.beta * (chosen - rejected),
             "rewards/accuracies": (chosen > rejected).float(),

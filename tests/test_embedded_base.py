@@ -1,0 +1,151 @@
+"""The embedded base: what it was trained on, its tokenizer, and what is shipped."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+
+import pytest
+from conftest import ROOT
+from tests_support import domain_specs
+
+import build_embedded_base as builder
+from pipeline import pretraining_data as data
+from pipeline.language import phrase_book
+from pipeline.paths import EMBEDDED_BASE
+
+RECIPE = json.loads((ROOT / "config/embedded_base.json").read_text(encoding="utf-8"))
+
+
+def sampled_texts(count: int = 150) -> str:
+    parts = []
+    for number in range(count):
+        rng = random.Random(f"purity-{number}")
+        for make in (data.schema_document, data.recall_document, data.instance_document, data.date_document):
+            for prompt, completion in make(rng, 3).rows:
+                parts += [prompt, completion]
+    return "\n".join(parts)
+
+
+def test_pretraining_holds_no_shipped_name_value_or_sentence():
+    text = sampled_texts().lower()
+    shipped = set()
+    for spec in domain_specs():
+        for field in spec["fields"]:
+            for said in (field, *field.get("values", [])):
+                shipped |= {said["name"], *said["words"].values()}
+    # short words may occur by chance among syllables
+    found = [name for name in shipped if len(name) > 7 and re.search(rf"\b{re.escape(name.lower())}\b", text)]
+    assert not found
+    for language in phrase_book().values():
+        for frame in language["frames"]:
+            words = re.sub(r"\{\w+\}", "", frame).strip(" ?:,")
+            if len(words) > 8:
+                assert words not in text
+
+
+def test_documents_are_the_same_for_the_same_seed():
+    first, second = (data.schema_document(random.Random(5), 4).rows for _ in range(2))
+    assert first == second
+    assert first != data.schema_document(random.Random(6), 4).rows
+
+
+def test_schema_documents_answer_with_instances_of_their_schema():
+    from pipeline.asts import SchemaJudge
+
+    for number in range(40):
+        document = data.schema_document(random.Random(number), 3)
+        for prompt, completion in document.rows:
+            schema = json.loads(re.search(r"^Schema: (.*)$", prompt, re.MULTILINE)[1])
+            assert SchemaJudge(schema).validator.is_valid(json.loads(completion)), completion
+
+
+def test_a_word_has_the_same_tokens_after_a_space_a_quote_and_a_dot(tiny_student):
+    encode = lambda text: tiny_student.renderer.tokenizer(text, add_special_tokens=False)["input_ids"]
+    for word in ("refunded", "pays", "orderCountry", "d\u00e9j\u00e0"):
+        alone = encode(word)
+        for before in (" ", '"', ".", '{"', "\n"):
+            assert encode(before + word) == encode(before) + alone
+
+
+@pytest.mark.parametrize("text", ["caf\u00e9 \u4f60\u597d \u00a0", 'a"b\\c', "l'\u00e9tat  x\n\n", "it's 12,5%"])
+def test_text_survives_the_tokenizer(tiny_student, text):
+    tokenizer = tiny_student.renderer.tokenizer
+    assert tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"]) == text
+
+
+def test_a_prompt_has_one_bos_and_a_completion_ends_the_turn(tiny_student, schema_rows):
+    renderer = tiny_student.renderer
+    ids = renderer.request(schema_rows[0]["schema"], "x", "2024-03-17")
+    assert ids[0] == renderer.tokenizer.bos_token_id
+    assert ids.count(renderer.tokenizer.bos_token_id) == 1
+    assert renderer.ast({"steps": []})[-1] == renderer.tokenizer.convert_tokens_to_ids("<end_of_turn>")
+
+
+def test_training_and_use_see_the_same_tokens(tiny_student, schema_rows):
+    from pipeline.prompts import render_completion, render_prompt
+
+    renderer, schema = tiny_student.renderer, schema_rows[0]["schema"]
+    messages = render_prompt(schema, "a request", "2024-03-17")
+    whole = renderer.tokenizer.apply_chat_template(messages + render_completion({"a": 1}), tokenize=False)
+    whole_ids = renderer.tokenizer(whole, add_special_tokens=False)["input_ids"]
+    mine = renderer.prompt(messages) + renderer.answer(render_completion({"a": 1}))
+    assert whole_ids[: len(mine)] == mine
+    assert renderer.request(schema, "a request", "2024-03-17") == renderer.prompt(messages)
+
+
+def test_the_builder_goes_on_from_its_checkpoint_and_ends(tmp_path, monkeypatch):
+    from conftest import TINY
+
+    options = RECIPE | TINY | {"groups_per_step": 1, "rows_per_group": 2, "evaluate_steps": 50, "checkpoint_minutes": 0}
+    options |= {"induction_steps": 2, "task_steps": 1000}
+    real_advance, calls = builder.advance, []
+
+    def interrupted(options, state):
+        real_advance(options, state)
+        calls.append(state["stage"])
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(builder, "advance", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        builder.train(options, tmp_path, "cpu")
+    assert not (tmp_path / "model" / "model.safetensors").exists()
+    builder.train(options | {"task_steps": 3}, tmp_path, "cpu")
+    assert len(calls) < 12
+    assert (tmp_path / "model" / "model.safetensors").exists()
+    assert json.loads((tmp_path / "model" / "tokenizer_config.json").read_text())["add_bos_token"] is True
+
+
+@pytest.fixture
+def shipped():
+    assert EMBEDDED_BASE.exists(), "assets/embedded_base is part of the repository"
+    return EMBEDDED_BASE
+
+
+def test_the_shipped_base_is_small_safe_and_checked(shipped, tmp_path):
+    import shutil
+
+    from pipeline.errors import UserError
+    from pipeline.student import check_embedded_base, locate_base
+
+    assert sum(p.stat().st_size for p in shipped.iterdir()) <= 16 * 2**20
+    assert locate_base("assets/embedded_base") == shipped
+    copy = tmp_path / "base"
+    shutil.copytree(shipped, copy)
+    check_embedded_base(copy)
+    with (copy / "model.safetensors").open("r+b") as file:
+        file.seek(100_000)
+        file.write(b"spoiled")
+    with pytest.raises(UserError, match=r"model\.safetensors is not the file that was shipped"):
+        check_embedded_base(copy)
+
+
+def test_the_shipped_base_has_the_layout_that_ollama_runs(shipped):
+    config = json.loads((shipped / "config.json").read_text(encoding="utf-8"))
+    kinds = config["layer_types"]
+    assert [kind == "full_attention" for kind in kinds] == [(i + 1) % 6 == 0 for i in range(len(kinds))]
+    assert config["rope_parameters"]["full_attention"]["rope_theta"] == 1e6
+    assert config["rope_parameters"]["sliding_attention"]["rope_theta"] == 1e4
+    assert json.loads((shipped / "tokenizer_config.json").read_text(encoding="utf-8"))["add_bos_token"] is True

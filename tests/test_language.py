@@ -1,0 +1,107 @@
+"""The embedded teacher reads back what it says."""
+
+from __future__ import annotations
+
+import random
+from datetime import date, timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests_support import dataset_options, make_schemas
+
+from pipeline.asts import SchemaJudge, parse_answer
+from pipeline.embedded_teacher import EmbeddedTeacher
+from pipeline.language import Speaker, make_typo, one_edit_apart, read_date, say_date
+from pipeline.teacher import Query
+
+TODAY = date(2024, 3, 17)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(seed=st.integers(0, 10**9), language=st.sampled_from(["en", "fr"]), days=st.integers(0, 2000))
+def test_programs_survive_the_round_trip(seed, language, days):
+    rng = random.Random(seed)
+    row = make_schemas(1, seed)[0]
+    teacher = EmbeddedTeacher(dataset_options())
+    judge, today = SchemaJudge(row["schema"]), date(2020, 1, 1) + timedelta(days=days)
+    for conditions in (1, 2, 4):
+        ast = teacher.sample_program(row["fields"], conditions, rng, today)
+        text = Speaker(row["fields"], language).say(ast, today, rng)
+        read = Speaker(row["fields"], language).read(text, today)
+        assert judge.error(ast) is None, text
+        assert read is not None, text
+        assert judge.same(read, ast), (text, read, ast)
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_nearly_all_written_requests_are_answered_as_they_were_meant(schema_rows, language):
+    teacher = EmbeddedTeacher(dataset_options(refusal_share=0.3, typo_share=0.0))
+    agreed = total = refusals = 0
+    for row in schema_rows:
+        judge = SchemaJudge(row["schema"])
+        for query in teacher.write_queries(row, language, TODAY.isoformat(), 8, "agreement"):
+            total += 1
+            try:
+                answer = parse_answer(teacher.answer(row, query))
+            except ValueError:
+                continue
+            agreed += judge.error(answer) is None and judge.same(answer, query.expected)
+            refusals += "refusal" in query.expected
+    assert refusals > 0.2 * total
+    assert agreed > 0.98 * total
+
+
+def test_the_judge_accepts_what_was_meant_and_nothing_near_it(schema_rows):
+    teacher = EmbeddedTeacher(dataset_options(refusal_share=0.0, typo_share=0.0, near_miss_share=1.0))
+    told_apart = 0
+    for row in schema_rows[:15]:
+        judge = SchemaJudge(row["schema"])
+        queries = teacher.write_queries(row, "en", TODAY.isoformat(), 6, "judge")
+        for first, second in pairwise(queries):
+            assert teacher.judge(row, first.text, first.current_date, first.expected) is True
+            if not judge.same(first.expected, second.expected):
+                told_apart += 1
+                assert teacher.judge(row, first.text, first.current_date, second.expected) is False
+    assert told_apart > 20
+
+
+def test_a_sentence_of_no_known_kind_is_not_read(schema_rows):
+    speaker = Speaker(schema_rows[0]["fields"], "en")
+    assert speaker.read("colourless green ideas sleep furiously", TODAY) is None
+    assert EmbeddedTeacher(None).judge(schema_rows[0], "colourless green ideas", "2024-03-17", {"steps": []}) is None
+
+
+@given(day=st.dates(date(1990, 1, 1), date(2090, 1, 1)), language=st.sampled_from(["en", "fr"]))
+def test_dates_are_read_as_they_were_said(day, language):
+    from pipeline.language import phrase_book
+
+    for form in phrase_book()[language]["dates"]:
+        assert read_date(say_date(day, form, language), language) == day
+
+
+def test_a_date_that_does_not_exist_is_no_date():
+    assert read_date("31/02/2024", "en") is None
+
+
+@given(word=st.text("abcdefgh", min_size=5, max_size=9), seed=st.integers())
+def test_a_typo_is_one_edit_away_and_leaves_quotes_alone(word, seed):
+    typed = make_typo(f'{word} "summersale" 2024', random.Random(seed))
+    assert typed.endswith('"summersale" 2024')
+    assert typed.split()[0] == word or one_edit_apart(typed.split()[0], word)
+
+
+def test_sentences_for_one_program_vary(schema_rows):
+    row = schema_rows[0]
+    ast = EmbeddedTeacher(dataset_options()).sample_program(row["fields"], 2, random.Random(1), TODAY)
+    speaker = Speaker(row["fields"], "fr")
+    assert len({speaker.say(ast, TODAY, random.Random(seed)) for seed in range(40)}) > 25
+
+
+def test_refusals_name_what_is_missing(schema_rows):
+    row = next(row for row in schema_rows if row["absent_fields"])
+    speaker = Speaker(row["fields"], "en")
+    query = Query("show records where unheard thing is above 5", "en", TODAY.isoformat())
+    answer = parse_answer(EmbeddedTeacher(None).answer(row, query))
+    assert answer == speaker.refusal_of("field", "unheard thing")

@@ -1,0 +1,200 @@
+"""The Ollama teacher against a real HTTP server with every odd behaviour of one."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tests_support import dataset_options, make_schemas
+
+from pipeline.asts import SchemaJudge
+from pipeline.config import DEFAULTS, complete_sections
+from pipeline.errors import UserError
+from pipeline.ollama_teacher import OllamaTeacher
+from pipeline.prompts import minify
+from pipeline.teacher import Query
+
+GOOD = {"refusal": {"reason": "r", "suggestion": "s"}}
+
+
+class Server:
+    """An Ollama-like server; `replies` are answered in order, the last one again and again."""
+
+    def __init__(self) -> None:
+        self.requests: list[dict[str, Any]] = []
+        self.replies: list[Callable[[BaseHTTPRequestHandler], None]] = []
+        owner = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+            def send(self, status: int, body: bytes) -> None:
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def do_GET(self) -> None:
+                models = [{"model": "tiny:latest", "name": "tiny:latest", "digest": "abc"}]
+                self.send(200, json.dumps({"models": models}).encode())
+
+            def do_POST(self) -> None:
+                length = int(self.headers["Content-Length"])
+                owner.requests.append(json.loads(self.rfile.read(length)))
+                reply = owner.replies.pop(0) if len(owner.replies) > 1 else owner.replies[0]
+                reply(self)
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.host = f"http://127.0.0.1:{self.http.server_port}"
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+
+
+def says(content: Any, done_reason: str = "stop") -> Callable[[Any], None]:
+    text = content if isinstance(content, str) else minify(content)
+    body = {
+        "model": "tiny",
+        "message": {"role": "assistant", "content": text},
+        "done": True,
+        "done_reason": done_reason,
+    }
+    return lambda handler: handler.send(200, json.dumps(body | {"prompt_eval_count": 7, "eval_count": 3}).encode())
+
+
+def fails(status: int) -> Callable[[Any], None]:
+    return lambda handler: handler.send(status, b'{"error": "busy"}')
+
+
+def drops(handler: Any) -> None:
+    handler.close_connection = True
+    handler.connection.close()
+
+
+@pytest.fixture
+def server(monkeypatch) -> Iterator[Server]:
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    made = Server()
+    yield made
+    made.http.shutdown()
+
+
+@pytest.fixture(scope="module")
+def row() -> dict[str, Any]:
+    return make_schemas(1, 3)[0]
+
+
+def teacher_of(server: Server, folder: Any, **changes: Any) -> OllamaTeacher:
+    sections = complete_sections(DEFAULTS)
+    options = sections["teacher"] | {"host": server.host, "model": "tiny", "timeout": 2, "retries": 2} | changes
+    return OllamaTeacher(SimpleNamespace(**options), SimpleNamespace(**sections["run"] | {"output_root": str(folder)}))
+
+
+def test_a_request_carries_schema_context_limits_and_thinking(server, row, tmp_path):
+    server.replies = [says(GOOD)]
+    assert json.loads(teacher_of(server, tmp_path).answer(row, Query("q", "en", "2024-03-17"))) == GOOD
+    (request,) = server.requests
+    assert request["options"]["num_ctx"] == 16384
+    assert request["options"]["num_predict"] == 4096
+    assert request["think"] == "low"
+    assert "const" not in json.dumps(request["format"])
+    assert "x-set" not in json.dumps(request["format"])
+
+
+def test_a_second_identical_call_is_answered_from_the_cache(server, row, tmp_path):
+    server.replies = [says(GOOD)]
+    query = Query("q", "en", "2024-03-17")
+    for _ in range(2):
+        teacher = teacher_of(server, tmp_path)
+        teacher.answer(row, query)
+    assert len(server.requests) == 1
+    assert teacher.close()["cache_hits"] == 1
+    teacher.answer(row, Query("another", "en", "2024-03-17"))
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("trouble", [fails(503), fails(500), drops], ids=["queue full", "error", "dropped"])
+def test_passing_trouble_is_retried(server, row, tmp_path, trouble):
+    server.replies = [trouble, trouble, says(GOOD)]
+    teacher = teacher_of(server, tmp_path)
+    assert json.loads(teacher.answer(row, Query("q", "en", "2024-03-17"))) == GOOD
+    assert teacher.close()["retried"] == 2
+
+
+def test_lasting_trouble_is_a_sentence_with_the_address(server, row, tmp_path):
+    server.replies = [fails(503)]
+    with pytest.raises(UserError, match=r"127\.0\.0\.1.*run the same command"):
+        teacher_of(server, tmp_path).answer(row, Query("q", "en", "2024-03-17"))
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (says("Sure! Here is the JSON."), "not_json"),
+        (says("```json\n{}\n```"), "not_json"),
+        (says({"steps": []}), "schema_violation"),
+        (says(minify(GOOD) + " " * 400, "length"), "not_json"),
+    ],
+    ids=["prose", "fence", "ignores the format", "cut off"],
+)
+def test_an_unusable_answer_is_a_counted_rejection(server, row, tmp_path, reply, reason):
+    from generate_dataset import answer_query
+
+    server.replies = [reply]
+    options = dataset_options(attempts=2)
+    query = Query("q", "en", "2024-03-17")
+    ast, _, rejected = answer_query(teacher_of(server, tmp_path), SchemaJudge(row["schema"]), row, query, options)
+    assert ast is None
+    assert {r[1] for r in rejected} == {reason}
+
+
+def test_a_failed_answer_goes_back_with_the_validators_message(server, row, tmp_path):
+    from generate_dataset import answer_query
+
+    server.replies = [says({"steps": []}), says(GOOD)]
+    teacher, query = teacher_of(server, tmp_path), Query("q", "en", "2024-03-17")
+    ast, attempts, rejected = answer_query(teacher, SchemaJudge(row["schema"]), row, query, dataset_options())
+    assert (ast, attempts, len(rejected)) == (GOOD, 2, 1)
+    assert "was refused: at" in server.requests[1]["messages"][-1]["content"]
+
+
+def test_rollouts_need_a_majority(server, row, tmp_path):
+    from generate_dataset import answer_query
+
+    field = row["fields"][0]
+    other = {"steps": [{"name": "s", "conditions": []}]}
+    server.replies = [says(GOOD), says(other), says(GOOD)]
+    judge, query = SchemaJudge(row["schema"]), Query("q", "en", "2024-03-17")
+    options = dataset_options(rollouts=2, attempts=1)
+    ast, _, rejected = answer_query(teacher_of(server, tmp_path), judge, row, query, options)
+    assert field["name"]
+    assert ast is None
+    assert [r[1] for r in rejected] == ["schema_violation", "no_majority"]
+
+
+def test_a_missing_model_is_named_with_what_is_there(server, tmp_path):
+    with pytest.raises(UserError, match=r"ollama pull big:1b.*tiny:latest"):
+        teacher_of(server, tmp_path, model="big:1b")
+
+
+def test_a_server_that_speaks_garbage_is_a_sentence(server, tmp_path, monkeypatch):
+    handler = server.http.RequestHandlerClass
+    monkeypatch.setattr(handler, "do_GET", lambda self: self.send(200, b"<html>"))
+    with pytest.raises(UserError, match=r"127\.0\.0\.1"):
+        teacher_of(server, tmp_path)
+
+
+def test_queries_and_verdicts_are_read(server, row, tmp_path):
+    server.replies = [says({"requests": ["one", " two ", ""]}), says({"correct": False}), says("perhaps")]
+    teacher = teacher_of(server, tmp_path)
+    assert [q.text for q in teacher.write_queries(row, "fr", "2024-03-17", 2, "s")] == ["one", "two"]
+    assert teacher.judge(row, "q", "2024-03-17", GOOD) is False
+    assert teacher.judge(row, "other", "2024-03-17", GOOD) is None

@@ -1,0 +1,389 @@
+"""Stages as processes: what they make, what they say, what they survive."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, run_script
+
+SCRIPTS = sorted(p.name for p in (ROOT / "scripts").glob("*.py"))
+
+
+def config_for(folder: Path, base: Path | str, **sections) -> Path:
+    """A small offline config with its own root."""
+    small = {
+        "run": {"output_root": str(folder / "out")},
+        "student": {"base_model": str(base)},
+        "schemas": {
+            "train_schemas": 6,
+            "validation_schemas": 2,
+            "align_schemas": 4,
+            "test_schemas": 2,
+            "new_word_schemas": 2,
+        },
+        "dataset": {
+            "rows_per_schema": 6,
+            "seen_schemas": 2,
+            "evaluation_rows_per_schema": 2,
+            "align_rows_per_schema": 2,
+        },
+        "evaluation": {"max_new_tokens": 12},
+        "training": {"lora_rank": 2, "generated_rows": 4, "rows_per_group": 4},
+    }
+    for section, values in sections.items():
+        small[section] = small.get(section, {}) | values
+    path = folder / "config.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"extends": str(ROOT / "config/offline.json"), **small}), encoding="utf-8")
+    return path
+
+
+def ok(name: str, *args: str, **kwargs) -> str:
+    result = run_script(name, *args, **kwargs)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return result.stdout
+
+
+def refused(name: str, *args: str, **kwargs) -> str:
+    """The one sentence of a run that ends with exit status 2."""
+    result = run_script(name, *args, **kwargs)
+    assert result.returncode == 2, (result.returncode, result.stderr[-2000:])
+    assert "Traceback" not in result.stderr
+    errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, result.stderr
+    return errors[0]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory, tiny_base) -> Path:
+    """A root with d_01 to d_04."""
+    folder = tmp_path_factory.mktemp("data")
+    config = str(config_for(folder, tiny_base))
+    for name in ("generate_domain_specs.py", "build_schemas.py", "generate_dataset.py", "build_training_corpus.py"):
+        ok(name, "--config", config)
+    return folder
+
+
+@pytest.fixture
+def root(data, tmp_path) -> Path:
+    """A copy of that root to spoil."""
+    shutil.copytree(data / "out", tmp_path / "out")
+    text = (data / "config.json").read_text(encoding="utf-8").replace(str(data / "out"), str(tmp_path / "out"))
+    (tmp_path / "config.json").write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def rows_of(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_help_shows_the_manual_and_starts_fast_enough_to_read(name):
+    out = ok(name, "--help")
+    assert "uv run python scripts/" + name in out
+
+
+def test_every_row_of_the_dataset_is_valid_and_no_domain_is_in_two_splits(data):
+    from pipeline.asts import SchemaJudge
+
+    schemas = {row["schema_id"]: row for row in rows_of(data / "out/d_02_final_schemas.jsonl")}
+    domains: dict[str, set[str]] = {}
+    for row in schemas.values():
+        domains.setdefault(row["domain"], set()).add(row["split"])
+    assert all(len(splits) == 1 for splits in domains.values())
+    rows = rows_of(data / "out/d_03_dataset.jsonl")
+    assert len({row["row_id"] for row in rows}) == len(rows)
+    for row in rows:
+        assert SchemaJudge(schemas[row["schema_id"]]["schema"]).is_valid(row["ast"])
+        assert row["split"] == schemas[row["schema_id"]]["split"] or row["split"] == "test_seen"
+    assert {row["split"] for row in rows} == {"train", "validation", "align", "test", "test_seen", "new_words"}
+
+
+def test_the_corpus_holds_train_and_validation_only(data):
+    ids = {row["row_id"]: row["split"] for row in rows_of(data / "out/d_03_dataset.jsonl")}
+    for row in rows_of(data / "out/d_04_training_corpus.jsonl"):
+        assert ids[row["row_id"]] == row["split"]
+        assert row["split"] in ("train", "validation")
+        assert [m["role"] for m in row["prompt"] + row["completion"]] == ["user", "assistant"]
+
+
+def test_the_same_inputs_give_the_same_bytes(data, tmp_path, tiny_base):
+    config = str(config_for(tmp_path, tiny_base))
+    for name in ("generate_domain_specs.py", "build_schemas.py", "generate_dataset.py"):
+        ok(name, "--config", config)
+    for name in ("d_01_domain_specs", "d_02_final_schemas", "d_03_dataset", "d_03_rejected"):
+        assert (tmp_path / f"out/{name}.jsonl").read_bytes() == (data / f"out/{name}.jsonl").read_bytes()
+
+
+def test_one_changed_option_runs_its_stage_and_what_depends_on_it(root):
+    config = str(root / "config.json")
+    assert "up to date" in ok("build_schemas.py", "--config", config)
+    assert "up to date" not in ok("generate_dataset.py", "--config", config, "--refusal-share", "0.3")
+    assert "up to date" in ok("build_schemas.py", "--config", config)
+    assert "kept in" in ok("build_training_corpus.py", "--config", config)
+
+
+def test_preview_shows_rows_and_writes_nothing(root):
+    before = (root / "out/d_03_dataset.jsonl").read_bytes()
+    out = ok("generate_dataset.py", "--config", str(root / "config.json"), "--preview", "1", "--seed", "9")
+    assert '{"' in out
+    assert (root / "out/d_03_dataset.jsonl").read_bytes() == before
+
+
+def test_rows_that_do_not_fit_stop_the_corpus_with_their_length_and_the_flag(root):
+    before = (root / "out/d_04_training_corpus.jsonl").read_bytes()
+    said = refused("build_training_corpus.py", "--config", str(root / "config.json"), "--max-seq-length", "64")
+    assert "--max-seq-length 64" in said
+    assert (root / "out/d_04_training_corpus.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("stage", "artifact", "said"),
+    [
+        ("build_schemas.py", "d_01_domain_specs.jsonl", "d_01_domain_specs.jsonl line 2 is not JSON"),
+        ("generate_dataset.py", "d_02_final_schemas.jsonl", "d_02_final_schemas.jsonl line 2 is not JSON"),
+        ("build_training_corpus.py", "d_03_dataset.jsonl", "d_03_dataset.jsonl line 2 is not JSON"),
+        ("train_student.py", "d_04_training_corpus.jsonl", "d_04_training_corpus.jsonl line 2 is not JSON"),
+    ],
+)
+def test_a_spoiled_artifact_is_named_with_its_line(root, stage, artifact, said):
+    path = root / "out" / artifact
+    lines = path.read_text(encoding="utf-8").splitlines()
+    lines[1] = lines[1][:-5]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert said in refused(stage, "--config", str(root / "config.json"))
+
+
+@pytest.mark.parametrize(
+    ("stage", "args", "said"),
+    [
+        ("build_schemas.py", ["--config", "nowhere.json"], "nowhere.json does not exist"),
+        ("build_schemas.py", ["--output-root", "{root}/empty"], "d_01_domain_specs.jsonl is missing"),
+        ("build_training_corpus.py", ["--base-model", "{root}/nothing", "--force"], "does not exist"),
+        ("train_student.py", ["--backend", "unsloth", "--force"], "needs a CUDA device"),
+        ("train_student.py", ["--device", "cuda", "--force"], "not available"),
+        ("evaluate_student.py", [], "./runTraining.sh makes an adapter"),
+        ("evaluate_student.py", ["--adapter", "{root}/nothing"], "does not exist"),
+        ("report_training.py", [], "./runEvals.sh makes one"),
+        ("generate_domain_specs.py", ["--teacher-kind", "ollama", "--ollama-host", "http://127.0.0.1:9"], "no Ollama server answers at http://127.0.0.1:9"),
+        ("check_setup.py", ["--teacher-kind", "ollama", "--ollama-host", "http://127.0.0.1:9"], "ollama serve"),
+        ("check_setup.py", ["--base-model", "unsloth/gemma-3-270m-it"], "hf download unsloth/gemma-3-270m-it"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_sentence_and_exit_status_2(root, stage, args, said):
+    filled = [arg.replace("{root}", str(root)) for arg in args]
+    if "--config" not in filled:
+        filled = ["--config", str(root / "config.json"), *filled]
+    env = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(root / "hf")}
+    assert said in refused(stage, *filled, env=env)
+
+
+def test_an_unknown_flag_ends_with_status_2():
+    assert run_script("build_schemas.py", "--no-such-flag").returncode == 2
+
+
+def test_weights_that_are_no_safetensors_and_remote_code_are_refused(root, tiny_base, tmp_path):
+    pickled, remote = tmp_path / "pickled", tmp_path / "remote"
+    for folder in (pickled, remote):
+        shutil.copytree(tiny_base, folder)
+    (pickled / "model.safetensors").rename(pickled / "pytorch_model.bin")
+    config = json.loads((remote / "config.json").read_text())
+    (remote / "config.json").write_text(json.dumps(config | {"auto_map": {"AutoModel": "evil.Model"}}))
+    args = ("--config", str(root / "config.json"), "--force", "--base-model")
+    assert "safetensors" in refused("build_training_corpus.py", *args, str(pickled))
+    assert "auto_map" in refused("build_training_corpus.py", *args, str(remote))
+
+
+def test_a_read_only_root_is_a_sentence(root):
+    if os.geteuid() == 0:
+        pytest.skip("root may write anywhere; /dev/full stands for a full disk elsewhere")
+    (root / "out").chmod(0o500)
+    assert "cannot write" in refused("build_schemas.py", "--config", str(root / "config.json"), "--force")
+    (root / "out").chmod(0o700)
+
+
+def test_a_dataset_stage_killed_at_any_moment_ends_with_the_same_file(root):
+    expected = (root / "out/d_03_dataset.jsonl").read_bytes()
+    command = [
+        sys.executable,
+        str(ROOT / "scripts/generate_dataset.py"),
+        "--config",
+        str(root / "config.json"),
+        "--force",
+    ]
+    for delay in (0.3, 0.8):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert (root / "out/d_03_dataset.jsonl").read_bytes() == expected
+    ok("generate_dataset.py", "--config", str(root / "config.json"), "--force")
+    assert (root / "out/d_03_dataset.jsonl").read_bytes() == expected
+
+
+@pytest.fixture(scope="module")
+def trained(data) -> Path:
+    """That root with an SFT adapter of two steps."""
+    ok("train_student.py", "--config", str(data / "config.json"), "--max-steps", "2")
+    return data
+
+
+def test_training_leaves_an_adapter_metrics_and_the_runs_config(trained):
+    run = trained / "out/student_runs/embedded"
+    assert (run / "checkpoint-final/adapter_model.safetensors").exists()
+    assert json.loads((run / "checkpoint-final/adapter_config.json").read_text())["r"] == 2
+    metrics = rows_of(run / "training_metrics.jsonl")
+    assert any("loss" in row for row in metrics)
+    assert any("eval_loss" in row for row in metrics)
+    assert any("eval_exact_match" in row for row in metrics)
+    assert json.loads((run / "run_config.json").read_text())["options"]["training"]["lora_rank"] == 2
+    assert "up to date" in ok("train_student.py", "--config", str(trained / "config.json"), "--max-steps", "2")
+
+
+def test_both_ways_of_training_log_the_same_losses(trained, tmp_path):
+    shutil.copytree(trained / "out", tmp_path / "out")
+    text = (trained / "config.json").read_text(encoding="utf-8").replace(str(trained / "out"), str(tmp_path / "out"))
+    (tmp_path / "config.json").write_text(text, encoding="utf-8")
+    ok("train_student.py", "--config", str(tmp_path / "config.json"), "--max-steps", "2", "--no-shared-prefix")
+    shared, plain = (
+        [row["loss"] for row in rows_of(folder / "out/student_runs/embedded/training_metrics.jsonl") if "loss" in row]
+        for folder in (trained, tmp_path)
+    )
+    assert shared == pytest.approx(plain, rel=1e-4)
+
+
+def test_an_adapter_of_another_base_is_refused(trained, tiny_base, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(tiny_base, other)
+    said = refused("evaluate_student.py", "--config", str(trained / "config.json"), "--base-model", str(other))
+    assert "was trained on" in said
+
+
+def test_evaluation_without_an_adapter_says_which_and_ends_with_a_summary(trained):
+    config = str(trained / "config.json")
+    out = ok("evaluate_student.py", "--config", config, "--splits", "test,test_seen")
+    assert "the newest finished one is" in out
+    folder = trained / "out/student_runs/embedded/eval/sft"
+    summary = json.loads((folder / "evaluation_summary.json").read_text())
+    assert set(summary["splits"]) == {"test", "test_seen"}
+    figures = summary["splits"]["test"]["constrained"]
+    assert {
+        "rows",
+        "schemas",
+        "parsed",
+        "schema_valid",
+        "exact_match",
+        "semantic_match",
+        "semantic_pass",
+        "wrong_but_valid",
+    } == set(figures)
+    rows = rows_of(folder / "evaluation_results.jsonl")
+    assert len(rows) == 2 * (figures["rows"] + summary["splits"]["test_seen"]["free"]["rows"])
+    assert "up to date" in ok("evaluate_student.py", "--config", config, "--splits", "test,test_seen")
+
+
+def test_a_test_row_in_the_corpus_stops_the_evaluation(trained, tmp_path):
+    shutil.copytree(trained / "out", tmp_path / "out")
+    text = (trained / "config.json").read_text(encoding="utf-8").replace(str(trained / "out"), str(tmp_path / "out"))
+    (tmp_path / "config.json").write_text(text, encoding="utf-8")
+    leaked = next(r for r in rows_of(tmp_path / "out/d_03_dataset.jsonl") if r["split"] == "test")
+    with (tmp_path / "out/d_04_training_corpus.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"row_id": leaked["row_id"], "schema_id": leaked["schema_id"], "split": "train"}) + "\n")
+    assert "is in the training corpus" in refused(
+        "evaluate_student.py", "--config", str(tmp_path / "config.json"), "--base"
+    )
+
+
+def test_dpo_starts_at_margin_zero_and_the_decision_is_written(trained):
+    from pipeline.prompts import render_completion
+
+    config, root = str(trained / "config.json"), trained / "out"
+    ok("build_alignment_pairs.py", "--config", config, "--max-steps", "3")
+    pairs_path = root / "student_runs/embedded/alignment/dpo_pairs.jsonl"
+    # an untrained model's samples never end; pairs made by hand stand for them
+    corpus = [row for row in rows_of(root / "d_04_training_corpus.jsonl") if row["split"] == "train"]
+    pairs = [
+        {
+            "pair_id": row["row_id"], "row_id": row["row_id"], "schema_id": row["schema_id"], "query": "",
+            "prompt": row["prompt"], "chosen": row["completion"], "rejected": render_completion({"steps": []}),
+            "chosen_from": "teacher", "rejected_failure": "schema_violation",
+        }
+        for row in corpus[:8]
+    ]  # fmt: skip
+    pairs_path.write_text("".join(json.dumps(pair) + "\n" for pair in pairs), encoding="utf-8")
+    ok("train_alignment.py", "--config", config, "--max-steps", "3", "--dpo-learning-rate", "0.01")
+    metrics = [
+        r for r in rows_of(root / "student_runs/embedded/alignment/alignment_metrics.jsonl") if "rewards/margins" in r
+    ]
+    assert metrics[0]["rewards/margins"] == pytest.approx(0, abs=1e-4)
+    assert metrics[0]["chosen_change"] == pytest.approx(0, abs=1e-3)
+    assert metrics[-1]["rewards/margins"] != 0
+    result = json.loads((root / "student_runs/embedded/result.json").read_text())
+    assert result["winner"] in ("sft", "dpo")
+    assert "kept" in result["why"]
+
+
+def test_the_report_stands_alone_and_holds_every_model(trained):
+    config = str(trained / "config.json")
+    ok("evaluate_student.py", "--config", config, "--splits", "test,test_seen", "--model", "sft")
+    ok("evaluate_student.py", "--config", config, "--splits", "test,test_seen", "--base", "--modes", "free")
+    out = ok("report_training.py", "--config", config)
+    assert "exact match, 95 % intervals" in out
+    folder = trained / "out/reports/embedded"
+    summary = json.loads((folder / "summary.json").read_text())
+    assert list(summary["models"])[:2] == ["base", "sft"]
+    assert summary["cost"]["training"]["seconds"] > 0
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "embedded teacher" in page
+    assert "data:image/png;base64," in page
+    assert 'src="http' not in page
+
+
+@pytest.mark.slow
+def test_the_whole_chain_runs_and_then_is_up_to_date(tmp_path, tiny_base):
+    config = str(config_for(tmp_path, tiny_base, run={"output_root": str(tmp_path / "out"), "max_steps": 2}))
+    first = subprocess.run([ROOT / "runAll.sh", "--config", config], capture_output=True, text=True, check=False)
+    assert first.returncode == 0, first.stderr[-3000:]
+    assert "exact match, 95 % intervals" in first.stdout
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*.jsonl")}
+    second = subprocess.run([ROOT / "runAll.sh", "--config", config], capture_output=True, text=True, check=False)
+    assert second.returncode == 0
+    assert second.stdout.count("up to date") == 11
+    assert before == {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*.jsonl")}
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_from_its_checkpoint(data, tmp_path):
+    results = []
+    for name, kill in (("whole", False), ("killed", True)):
+        folder = tmp_path / name
+        shutil.copytree(data / "out", folder / "out")
+        text = (data / "config.json").read_text(encoding="utf-8").replace(str(data / "out"), str(folder / "out"))
+        (folder / "config.json").write_text(text, encoding="utf-8")
+        args = ("--config", str(folder / "config.json"), "--epochs", "4")
+        if kill:
+            process = subprocess.Popen(
+                [sys.executable, str(ROOT / "scripts/train_student.py"), *args],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            checkpoints = folder / "out/student_runs/embedded"
+            deadline = time.monotonic() + 120
+            while not list(checkpoints.glob("checkpoint-[0-9]*/trainer_state.json")) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            process.kill()
+            process.wait()
+            assert "going on from" in ok("train_student.py", *args)
+        else:
+            ok("train_student.py", *args)
+        results.append(rows_of(folder / "out/student_runs/embedded/training_metrics.jsonl"))
+    whole, killed = ([row["loss"] for row in rows if "loss" in row] for rows in results)
+    assert whole == pytest.approx(killed, rel=1e-5)
