@@ -140,9 +140,59 @@ def run_config(options: SimpleNamespace, stage: Stage, placement: Any, extra: di
     }
 
 
+def training_arguments(options: SimpleNamespace, layout: Layout, placement: Any, groups: int, validated: bool) -> Any:
+    """The SFTConfig of these options: steps from the epochs, evaluations spread evenly, the best checkpoint kept."""
+    from pipeline.trainers import sft_config
+
+    training, run = options.training, options.run
+    steps = max(1, round(training.epochs * groups / training.groups_per_step))
+    steps = min(steps, run.max_steps or steps)
+    every = max(1, steps // training.evaluations)
+    return sft_config(
+        layout.student,
+        max_steps=steps,
+        gradient_accumulation_steps=training.groups_per_step,
+        learning_rate=training.learning_rate,
+        warmup_steps=round(training.warmup_share * steps),
+        weight_decay=training.weight_decay,
+        logging_steps=max(1, every // 5),
+        eval_strategy="steps" if validated else "no",
+        eval_steps=every,
+        save_strategy="steps",
+        save_steps=every,
+        save_total_limit=2,
+        load_best_model_at_end=validated,
+        metric_for_best_model="eval_loss" if validated else None,
+        greater_is_better=False if validated else None,
+        seed=run.seed,
+        data_seed=run.seed,
+        use_cpu=placement.device == "cpu",
+        bf16=placement.dtype == "bfloat16",
+        fp16=False,
+    )
+
+
+def counts_of(trainer: Any, groups: list[dict[str, Any]]) -> dict[str, Any]:
+    """What was trained on, and where it ended, for the record and the report."""
+    from pipeline.shared_prefix import IGNORE
+    from pipeline.student import causal_lm
+
+    measured = [e["eval_exact_match"] for e in trainer.state.log_history if "eval_exact_match" in e]
+    return {
+        "rows": sum(len(group["rows"]) for group in groups),
+        "groups": len(groups),
+        "steps": trainer.state.global_step,
+        "supervised_tokens": sum(label != IGNORE for group in groups for row in group["labels"] for label in row),
+        "trainable_parameters": sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
+        "parameters": sum(p.numel() for p in causal_lm(trainer.model).parameters()),
+        "best_validation_loss": trainer.state.best_metric,
+        "last_generated_exact_match": measured[-1] if measured else None,
+    }
+
+
 def train(options: SimpleNamespace, layout: Layout, stage: Stage, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Train, write the adapter, the metrics and the run's config; returns counts for the record."""
-    from pipeline.student import Renderer, add_lora, causal_lm, load_base, load_tokenizer, place, save_adapter
+    from pipeline.student import Renderer, add_lora, load_base, load_tokenizer, place, save_adapter
 
     training, student, run = options.training, options.student, options.run
     placement = place(student)
@@ -158,37 +208,13 @@ def train(options: SimpleNamespace, layout: Layout, stage: Stage, rows: list[dic
     from transformers import EarlyStoppingCallback
 
     from pipeline.shared_prefix import IGNORE
-    from pipeline.trainers import GroupSFTTrainer, MetricsFile, sft_config
+    from pipeline.trainers import GroupSFTTrainer, MetricsFile
 
     renderer = Renderer(tokenizer)
     cut = lambda split: [r for r in rows if r["split"] == split]
     groups = make_groups(cut("train"), renderer, training.rows_per_group, student.max_seq_length, run.seed)
     validation = make_groups(cut("validation"), renderer, training.rows_per_group, student.max_seq_length, run.seed)
-    steps = max(1, round(training.epochs * len(groups) / training.groups_per_step))
-    steps = min(steps, run.max_steps or steps)
-    every = max(1, steps // training.evaluations)
-    config = sft_config(
-        layout.student,
-        max_steps=steps,
-        gradient_accumulation_steps=training.groups_per_step,
-        learning_rate=training.learning_rate,
-        warmup_steps=round(training.warmup_share * steps),
-        weight_decay=training.weight_decay,
-        logging_steps=max(1, every // 5),
-        eval_strategy="steps" if validation else "no",
-        eval_steps=every,
-        save_strategy="steps",
-        save_steps=every,
-        save_total_limit=2,
-        load_best_model_at_end=bool(validation),
-        metric_for_best_model="eval_loss" if validation else None,
-        greater_is_better=False if validation else None,
-        seed=run.seed,
-        data_seed=run.seed,
-        use_cpu=placement.device == "cpu",
-        bf16=placement.dtype == "bfloat16",
-        fp16=False,
-    )
+    config = training_arguments(options, layout, placement, len(groups), bool(validation))
     measure = None
     if validation and training.generated_rows:
         longest = max(sum(label != IGNORE for label in row) for group in validation for row in group["labels"])
@@ -210,19 +236,7 @@ def train(options: SimpleNamespace, layout: Layout, stage: Stage, rows: list[dic
         print(f"training: going on from {checkpoint}")
     trainer.train(resume_from_checkpoint=checkpoint)
     save_adapter(trainer.model, tokenizer, layout.sft_adapter, student)
-    labels = sum(label != IGNORE for group in groups for row in group["labels"] for label in row)
-    state = trainer.state
-    measured = [e["eval_exact_match"] for e in state.log_history if "eval_exact_match" in e]
-    counts = {
-        "rows": sum(len(group["rows"]) for group in groups),
-        "groups": len(groups),
-        "steps": state.global_step,
-        "supervised_tokens": labels,
-        "trainable_parameters": sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
-        "parameters": sum(p.numel() for p in causal_lm(trainer.model).parameters()),
-        "best_validation_loss": state.best_metric,
-        "last_generated_exact_match": measured[-1] if measured else None,
-    }
+    counts = counts_of(trainer, groups)
     write_json(layout.run_config, run_config(options, stage, placement, {"counts": counts}))
     return counts
 

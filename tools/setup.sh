@@ -1,8 +1,9 @@
+# shellcheck shell=bash
 # Sourced by the runners: finds or makes uv and the Python environment; prints nothing when nothing was to do.
 # Sets $python, the environment's interpreter. Needs a POSIX shell's basics and some Python 3 to bootstrap uv from.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-cd "$root"
+cd "$root" || exit
 stamp=".venv/.synced"
 
 find_uv() {
