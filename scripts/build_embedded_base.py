@@ -21,7 +21,6 @@ import json
 import os
 import random
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from pipeline import errors
 from pipeline import pretraining_data as data
 from pipeline.errors import UserError
 from pipeline.paths import CONFIG_DIR, EMBEDDED_BASE
+from pipeline.progress import Progress
 
 PAD, EOS, BOS, UNK, START, END = "<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>"
 CHAT_TEMPLATE = (
@@ -204,13 +204,33 @@ def learning_rate(options: dict[str, Any], state: dict[str, Any]) -> float:
     return peak * min(warm, 1.0, max(left, 0.02))
 
 
+def train_step(options: dict[str, Any], encoder: Encoder, model: Any, device: str, state: dict[str, Any]) -> float:
+    """Gradients of one step's groups; counts rows and accuracy into the state; returns the loss of a token."""
+    import torch
+
+    from pipeline.shared_prefix import IGNORE, group_loss
+
+    drawn = [
+        draw_group(options, encoder, state["stage"], state["step"], slot) for slot in range(options["groups_per_step"])
+    ]
+    labels = sum(int((group.labels != IGNORE).sum()) for _, group in drawn)
+    total = 0.0
+    for kind, group in drawn:
+        # Linear layers in bf16 (weights and their updates stay fp32): a fifth faster on CPUs that have it.
+        with torch.autocast(device, dtype=torch.bfloat16):
+            loss, right = group_loss(model, group)
+        (loss / labels).backward()
+        accuracy = float(right) / int((group.labels != IGNORE).sum())
+        state["accuracy"][kind] = 0.95 * state["accuracy"].get(kind, 0.0) + 0.05 * accuracy
+        state["rows"] += len(group.labels)
+        total += loss.item() / labels
+    return total
+
+
 def train(options: dict[str, Any], output: Path, device: str) -> None:
     """Train from the last checkpoint, or from random weights, to the end of the curriculum."""
     import torch
-    from tqdm import tqdm
     from transformers import AutoTokenizer
-
-    from pipeline.shared_prefix import group_loss
 
     folder = output / "model"
     if not (folder / "tokenizer.json").exists():
@@ -236,54 +256,47 @@ def train(options: dict[str, Any], output: Path, device: str) -> None:
         os.replace(f"{checkpoint}.part", checkpoint)
 
     started, last_save = time.monotonic() - state["seconds"], time.monotonic()
-    bar = tqdm(total=None, initial=state["step"], unit="step", mininterval=2 if sys.stderr.isatty() else 30)
+    bar: Progress | None = None
     with (output / "metrics.jsonl").open("a", encoding="utf-8") as log:
         while state["stage"] != "done":
+            if bar is None:
+                steps = options["task_steps"] if state["stage"] == "task" else options["induction_steps"]
+                bar = Progress(steps, f"{state['stage']} steps", 60)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(options, state)
-            losses = []
-            drawn = [
-                draw_group(options, encoder, state["stage"], state["step"], slot)
-                for slot in range(options["groups_per_step"])
-            ]
-            labels = sum(int((group.labels != -100).sum()) for _, group in drawn)
-            for kind, group in drawn:
-                # Linear layers in bf16 (weights and their updates stay fp32): a fifth faster on CPUs that have it.
-                with torch.autocast(device, dtype=torch.bfloat16):
-                    loss, right = group_loss(model, group)
-                (loss / labels).backward()
-                count = int((group.labels != -100).sum())
-                accuracy = float(right) / count
-                state["accuracy"][kind] = 0.95 * state["accuracy"].get(kind, 0.0) + 0.05 * accuracy
-                losses.append(loss.item() / count)
-                state["rows"] += len(group.labels)
+            loss = train_step(options, encoder, model, device, state)
             torch.nn.utils.clip_grad_norm_(model.parameters(), options["max_grad_norm"])
             optimizer.step()
             optimizer.zero_grad()
             state["step"] += 1
             state["seconds"] = time.monotonic() - started
-            bar.update()
+            bar.update(1, f"loss {loss:.3f}")
             if state["step"] % 20 == 0:
-                record = {key: state[key] for key in ("stage", "step", "rows")}
-                record |= {"seconds": round(state["seconds"]), "loss": round(sum(losses) / len(losses), 4)}
-                record["accuracy"] = {kind: round(value, 4) for kind, value in state["accuracy"].items()}
-                if state["stage"] == "task" and state["step"] % options["evaluate_steps"] == 0:
-                    record["exact_match"] = exact_match(
-                        model, encoder, f"{options['seed']}-check", options["evaluate_schemas"]
-                    )
-                log.write(json.dumps(record) + "\n")
+                log.write(json.dumps(record_of(options, encoder, model, state, loss)) + "\n")
                 log.flush()
-                bar.set_postfix_str(f"{record['stage']} {record['accuracy']}", refresh=False)
             stage = state["stage"]
             advance(options, state)
-            if state["stage"] != stage:
-                save()
-                shutil.copy(checkpoint, output / f"after-{stage}.pt")
-            if time.monotonic() - last_save > 60 * options["checkpoint_minutes"] or state["stage"] == "done":
+            if state["stage"] != stage or time.monotonic() - last_save > 60 * options["checkpoint_minutes"]:
                 save()
                 last_save = time.monotonic()
+            if state["stage"] != stage:
+                shutil.copy(checkpoint, output / f"after-{stage}.pt")
+                bar.close()
+                bar = None
     model.to(torch.bfloat16).save_pretrained(folder)
     print(f"made {folder} in {state['seconds'] / 60:.0f} minutes: {state['rows']} rows, accuracy {state['accuracy']}")
+
+
+def record_of(
+    options: dict[str, Any], encoder: Encoder, model: Any, state: dict[str, Any], loss: float
+) -> dict[str, Any]:
+    """A line of metrics.jsonl; now and then with the exact match on new schemas of new words."""
+    record = {key: state[key] for key in ("stage", "step", "rows")}
+    record |= {"seconds": round(state["seconds"]), "loss": round(loss, 4)}
+    record["accuracy"] = {kind: round(value, 4) for kind, value in state["accuracy"].items()}
+    if state["stage"] == "task" and state["step"] % options["evaluate_steps"] == 0:
+        record["exact_match"] = exact_match(model, encoder, f"{options['seed']}-check", options["evaluate_schemas"])
+    return record
 
 
 def advance(options: dict[str, Any], state: dict[str, Any]) -> None:

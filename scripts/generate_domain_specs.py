@@ -19,36 +19,12 @@ from typing import Any
 from pipeline import errors
 from pipeline.artifacts import Stage, content_id, locked, read_jsonl, write_jsonl
 from pipeline.config import parse_options
+from pipeline.dsl import problem_of
 from pipeline.errors import UserError
 from pipeline.paths import Layout, resolve
 from pipeline.progress import progress
 
 VERSION = 1
-TYPES = ("enum", "text", "integer", "number", "boolean", "date")
-
-
-def problem_of(spec: dict[str, Any], languages: list[str]) -> str | None:
-    """What is wrong with a domain spec, or None."""
-    if not spec.get("fields"):
-        return "has no fields"
-    names: set[str] = set()
-    for field in spec["fields"]:
-        name = field.get("name")
-        if not isinstance(name, str) or not name or name in names:
-            return f"has a field without a name of its own ({name!r})"
-        names.add(name)
-        if field.get("type") not in TYPES:
-            return f"field {name!r} has the type {field.get('type')!r}; allowed: {', '.join(TYPES)}"
-        values = field.get("values", [])
-        if field["type"] == "enum" and len(values) < 2:
-            return f"enum field {name!r} has fewer than two values"
-        if field["type"] == "boolean" and [v.get("name") for v in values] != ["true", "false"]:
-            return f"boolean field {name!r} needs words for true and false"
-        for said in (field, *values):
-            missing = [language for language in languages if not said.get("words", {}).get(language)]
-            if missing:
-                return f"field {name!r} has no words in {missing[0]} for {said.get('name')!r}"
-    return None
 
 
 def make_specs(options: SimpleNamespace, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:

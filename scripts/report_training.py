@@ -23,6 +23,7 @@ from pipeline.artifacts import Stage, locked, read_jsonl, write_json
 from pipeline.config import parse_options, read_json_object
 from pipeline.errors import UserError
 from pipeline.paths import Layout
+from pipeline.prompts import minify
 from pipeline.statistics import paired_difference
 from pipeline.tables import percent
 
@@ -236,85 +237,112 @@ STYLE = (
 )
 
 
-def write_report(layout: Layout, run: str, summary: dict[str, Any], plots: list[Path], teacher: str) -> None:
-    """report.md and report.html from the same sections."""
-    from pipeline.prompts import minify
+def said_differences(comparisons: dict[str, Any]) -> list[str]:
+    """A sentence for each paired difference that has an interval."""
+    lines = []
+    for name, parts in comparisons.items():
+        for split, d in parts.items():
+            if d["low"] is None:
+                continue
+            sure = "better" if d["low"] > 0 else "worse" if d["high"] < 0 else "no difference shown"
+            lines.append(
+                f"{name}, {SPLITS.get(split, split)}: {100 * d['difference']:+.1f} points ({100 * d['low']:+.1f} to "
+                f"{100 * d['high']:+.1f}), sign-flip p = {d['p']:.3f}: {sure}."
+            )
+    return lines
 
+
+def report_sections(layout: Layout, summary: dict[str, Any], plots: list[Path], teacher: str) -> list[tuple[str, Any]]:
+    """The report as (kind, value): p (text), h (heading), table, image, example (a result row)."""
     models = summary["models"]
     splits = [s for s in SPLITS if any(s in m["splits"] for m in models.values())]
     best = summary["result"].get("winner") or next((n for n in reversed(ORDER) if n in models), next(iter(models)))
-    sections: list[tuple[str, Any]] = [
-        ("p", f"Run {run}. Exact match with 95 % intervals that take the rows of one schema as one cluster. Requests and "
-              f"expected answers come from the {teacher} teacher" + (", a built-in grammar: the figures say how well the "
-              "student learned that grammar's language, not how well it understands people." if teacher == "embedded" else ".")),
-        ("table", main_table(models, splits)),
-    ]  # fmt: skip
+    intro = (
+        "Exact match with 95 % intervals that take the rows of one schema as one cluster. Requests and expected answers "
+        f"come from the {teacher} teacher"
+    )
+    if teacher == "embedded":
+        intro += (
+            ", a built-in grammar: the figures say how well the student learned that grammar's language, not how well it "
+            "understands people"
+        )
+    sections: list[tuple[str, Any]] = [("p", intro + "."), ("table", main_table(models, splits))]
     if summary["result"]:
         sections.append(("p", f"Result: {summary['result']['why']}."))
     if "test" not in splits:
-        sections.append(
-            ("p", "There are no unseen schemas in this run: nothing can be said about schemas it was not trained on.")
-        )
-    for name, parts in summary["comparisons"].items():
-        for split, d in parts.items():
-            if d["low"] is not None:
-                sure = "better" if d["low"] > 0 else "worse" if d["high"] < 0 else "no difference shown"
-                text = f"{name}, {SPLITS.get(split, split)}: {100 * d['difference']:+.1f} points ({100 * d['low']:+.1f} to {100 * d['high']:+.1f}), sign-flip p = {d['p']:.3f}: {sure}."
-                sections.append(("p", text))
+        sections.append(("p", "There are no unseen schemas here: nothing can be said about schemas not trained on."))
+    sections += [("p", line) for line in said_differences(summary["comparisons"])]
     sections += [("image", path) for path in plots]
     sections.append(("h", "All metrics"))
     for split in splits:
         sections += [("p", SPLITS.get(split, split)), ("table", metric_table(models, split))]
     if best in models:
         split = "test" if "test" in models[best]["splits"] else next(iter(models[best]["splits"]))
-        sections += [
-            ("h", f"Slices of {NAMES.get(best, best)} on {SPLITS.get(split, split)}"),
-            ("table", slice_table(models[best], split)),
-        ]
+        sections.append(("h", f"Slices of {NAMES.get(best, best)} on {SPLITS.get(split, split)}"))
+        sections.append(("table", slice_table(models[best], split)))
         failures = models[best]["slices"][split]["free"]["failures"]
         if failures:
-            sections += [("p", "Failures"), ("table", [["class", "rows"], *[[k, str(v)] for k, v in failures.items()]])]
-    sections.append(("h", "Data"))
-    for key, value in summary["dataset"].items():
-        sections.append(
-            ("p", f"{key}: {value if not isinstance(value, dict) else ', '.join(f'{k} {v}' for k, v in value.items())}")
-        )
-    sections += [("h", "Training"), ("p", ", ".join(f"{k}: {v}" for k, v in summary["training"].items()))]
-    sections += [("p", ", ".join(f"{k}: {v}" for k, v in summary["alignment"].items()))]
-    cost = [["stage", "seconds", "peak memory (MiB)"]]
-    cost += [[name, f"{c['seconds']:.0f}", str(c["peak_memory_mib"])] for name, c in summary["cost"].items()]
-    sections += [("h", "Cost"), ("table", cost), ("h", "Answers side by side")]
-    sections += [("example", row) for row in examples(layout, best)]
+            sections.append(("table", [["failure", "rows"], *[[k, str(v)] for k, v in failures.items()]]))
+    for title, key in (("Data", "dataset"), ("Training", "training"), ("Alignment", "alignment")):
+        lines = [[name, _flat(value)] for name, value in summary[key].items()]
+        if lines:
+            sections += [("h", title), ("table", [["figure", "value"], *lines])]
+    cost = [[name, f"{c['seconds']:.0f}", str(c["peak_memory_mib"])] for name, c in summary["cost"].items()]
+    sections += [("h", "Cost"), ("table", [["stage", "seconds", "peak memory (MiB)"], *cost])]
+    sections.append(("h", "Answers side by side"))
+    return sections + [("example", row) for row in examples(layout, best)]
 
-    md, page = [f"# Report of {run}", ""], [f"<h1>Report of {html.escape(run)}</h1>"]
+
+def _flat(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {v}" for k, v in value.items())
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def render_markdown(run: str, sections: list[tuple[str, Any]]) -> str:
+    """report.md."""
+    lines = [f"# Report of {run}"]
     for kind, value in sections:
         if kind == "p":
-            md.append(value + "\n")
-            page.append(f"<p>{html.escape(value)}</p>")
+            lines.append(value)
         elif kind == "h":
-            md.append(f"## {value}\n")
-            page.append(f"<h2>{html.escape(value)}</h2>")
+            lines.append(f"## {value}")
         elif kind == "table":
-            md.append(markdown_table(value) + "\n")
-            page.append(html_table(value))
+            lines.append(markdown_table(value))
         elif kind == "image":
-            md.append(f"![{value.stem}](plots/{value.name})\n")
-            page.append(
-                f'<img alt="{value.stem}" src="data:image/png;base64,{base64.b64encode(value.read_bytes()).decode()}">'
-            )
+            lines.append(f"![{value.stem}](plots/{value.name})")
         else:
-            expected = minify(value["expected"])
-            verdict = "right" if value["semantic_match"] else f"wrong ({value['failure']})"
-            md.append(
-                f"- {verdict}: {value['query']} ({value['current_date']})\n  - expected `{expected}`\n  - answered `{value['text']}`\n"
+            lines.append(
+                f"- {_verdict(value)}: {value['query']} ({value['current_date']})\n"
+                f"  - expected `{minify(value['expected'])}`\n  - answered `{value['text']}`"
             )
-            left, right = marked(expected, value["text"])
-            page.append(
-                f"<p><b>{html.escape(verdict)}</b>: {html.escape(value['query'])} ({value['current_date']})</p><pre>{left}</pre><pre>{right}</pre>"
-            )
-    (layout.report / "report.md").write_text("\n".join(md), encoding="utf-8")
-    document = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Report of {html.escape(run)}</title><style>{STYLE}</style>'
-    (layout.report / "report.html").write_text(document + "".join(page) + "</html>\n", encoding="utf-8")
+    return "\n\n".join(lines) + "\n"
+
+
+def render_html(run: str, sections: list[tuple[str, Any]]) -> str:
+    """report.html, pictures and style inside."""
+    title = html.escape(f"Report of {run}")
+    parts = [f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>']
+    parts.append(f"<h1>{title}</h1>")
+    for kind, value in sections:
+        if kind == "p":
+            parts.append(f"<p>{html.escape(value)}</p>")
+        elif kind == "h":
+            parts.append(f"<h2>{html.escape(value)}</h2>")
+        elif kind == "table":
+            parts.append(html_table(value))
+        elif kind == "image":
+            data = base64.b64encode(value.read_bytes()).decode()
+            parts.append(f'<img alt="{value.stem}" src="data:image/png;base64,{data}">')
+        else:
+            left, right = marked(minify(value["expected"]), value["text"])
+            asked = f"<b>{html.escape(_verdict(value))}</b>: {html.escape(value['query'])} ({value['current_date']})"
+            parts.append(f"<p>{asked}</p><pre>{left}</pre><pre>{right}</pre>")
+    return "\n".join([*parts, "</html>\n"])
+
+
+def _verdict(row: dict[str, Any]) -> str:
+    return "right" if row["semantic_match"] else f"wrong ({row['failure']})"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -347,7 +375,9 @@ def main(argv: list[str] | None = None) -> int:
             plots = plot_training(layout, layout.report / "plots")
             plots.append(plot_rates(models, splits, layout.report / "plots"))
             write_json(layout.report / "summary.json", summary)
-            write_report(layout, options.run.name, summary, plots, options.teacher.kind)
+            sections = report_sections(layout, summary, plots, options.teacher.kind)
+            (layout.report / "report.md").write_text(render_markdown(options.run.name, sections), encoding="utf-8")
+            (layout.report / "report.html").write_text(render_html(options.run.name, sections), encoding="utf-8")
             stage.finish({"models": list(models)}, f"{len(models)} models compared -> {layout.report / 'report.html'}")
         table = main_table(models, splits)
         widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]

@@ -10,6 +10,8 @@ from typing import Any
 
 from pipeline.paths import CONFIG_DIR
 
+FIELD_TYPES = ("enum", "text", "integer", "number", "boolean", "date")
+
 
 @dataclass(frozen=True)
 class Operator:
@@ -130,3 +132,27 @@ def program(steps: list[list[dict[str, Any]]], timeframe: tuple[str, str] | None
 def refusal(reason: str, suggestion: str) -> dict[str, Any]:
     """The AST of a refusal."""
     return {"refusal": {"reason": reason, "suggestion": suggestion}}
+
+
+def problem_of(spec: dict[str, Any], languages: list[str]) -> str | None:
+    """What is wrong with a domain spec, or None."""
+    if not spec.get("fields"):
+        return "has no fields"
+    names: set[str] = set()
+    for entry in spec["fields"]:
+        name = entry.get("name")
+        if not isinstance(name, str) or not name or name in names:
+            return f"has a field without a name of its own ({name!r})"
+        names.add(name)
+        if entry.get("type") not in FIELD_TYPES:
+            return f"field {name!r} has the type {entry.get('type')!r}; allowed: {', '.join(FIELD_TYPES)}"
+        values = entry.get("values", [])
+        if entry["type"] == "enum" and len(values) < 2:
+            return f"enum field {name!r} has fewer than two values"
+        if entry["type"] == "boolean" and [v.get("name") for v in values] != ["true", "false"]:
+            return f"boolean field {name!r} needs words for true and false"
+        for said in (entry, *values):
+            missing = [language for language in languages if not said.get("words", {}).get(language)]
+            if missing:
+                return f"field {name!r} has no words in {missing[0]} for {said.get('name')!r}"
+    return None

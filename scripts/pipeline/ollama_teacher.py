@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from pipeline.artifacts import content_id
+from pipeline.dsl import FIELD_TYPES, problem_of
 from pipeline.errors import UserError
 from pipeline.paths import Layout
 from pipeline.prompts import minify
@@ -169,12 +170,11 @@ class OllamaTeacher:
             "properties": {"name": {"type": "string"}, "words": words},
             "required": ["name", "words"],
         }
-        kinds = ["enum", "text", "integer", "number", "boolean", "date"]
         field = {
             "type": "object",
             "properties": {
                 "name": {"type": "string"},
-                "type": {"enum": kinds},
+                "type": {"enum": list(FIELD_TYPES)},
                 "words": words,
                 "values": {"type": "array", "items": said},
             },
@@ -189,8 +189,6 @@ class OllamaTeacher:
             "case, different for every field. For boolean, `values` are named true and false and their words say each "
             "case as a phrase. For text, numbers and dates `values` is empty."
         )
-        from generate_domain_specs import problem_of
-
         messages = [{"role": "user", "content": ask}]
         for attempt in range(3):
             found = self._object(messages, schema, self.options.temperature, attempt)
