@@ -10,7 +10,7 @@ Out  <output>/checkpoint.pt      state of the training; a killed build goes on f
      <output>/model/             model.safetensors (bf16), config.json, tokenizer files
 
     uv run python scripts/build_embedded_base.py
-    uv run python scripts/build_embedded_base.py --task-steps 20 --output outputs/tiny   # a smoke run
+    uv run python scripts/build_embedded_base.py --max-steps 5 --output outputs/tiny   # a smoke run
     uv run python scripts/build_embedded_base.py --install      # copy a finished model to assets/embedded_base
 """
 
@@ -156,24 +156,27 @@ def draw_group(options: dict[str, Any], encoder: Encoder, stage: str, step: int,
     """The group that this place of the training sees: (kind, group). A pure function of its arguments."""
     rng = random.Random(f"{options['seed']}-{stage}-{step}-{slot}")
     rows = options["rows_per_group"]
-    mixture = options["mixture"][stage]
+    induction = stage in ("repeats", "induction")
+    mixture = stage_of(options, stage)["mixture"]
     kind = rng.choices(list(mixture), list(mixture.values()))[0]
     plain = encoder.plain
     if kind == "repeats":
         return kind, encoder.sequence_group(data.repeat_rows(rng, plain, 4 * rows, (3, 12), 32))
     if kind == "long_repeats":
-        longest = rng.choice((24, 48, 96, 160, 256) if stage == "induction" else (96, 256, 512, 1024))
+        longest = rng.choice((24, 48, 96, 160, 256) if induction else (96, 256, 512, 1024))
         count = max(2, min(4 * rows, 3072 // longest))
         return kind, encoder.sequence_group(data.repeat_rows(rng, plain, count, (4, longest * 2 // 5), longest))
     if kind == "gaps":
-        length = rng.choice((32, 48, 64, 64, 128, 256) if stage == "induction" else (64, 256, 512, 1024, 2000))
+        length = rng.choice((32, 48, 64, 64, 128, 256) if induction else (64, 256, 512, 1024, 2000))
         return kind, encoder.sequence_group(data.gap_rows(rng, plain, max(1, min(3 * rows, 3072 // length)), length))
     if kind == "recall":
-        return kind, encoder.group(data.recall_document(rng, rows, (3, 8) if stage == "induction" else (4, 40)))
+        return kind, encoder.group(data.recall_document(rng, rows, (3, 8) if induction else (4, 40)))
     if kind == "instance":
         return kind, encoder.group(data.instance_document(rng, rows))
     if kind == "dates":
         return kind, encoder.group(data.date_document(rng, 2 * rows))
+    if kind == "simple_schema":
+        return kind, encoder.group(data.schema_document(rng, rows, (1, 3), simple=True))
     if kind == "long_schema":
         return kind, encoder.group(data.schema_document(rng, rows // 2, (7, 16)))
     return kind, encoder.group(data.schema_document(rng, rows))
@@ -193,15 +196,20 @@ def exact_match(model: Any, encoder: Encoder, seed: str, schemas: int, rows: int
     return right / total
 
 
+def stage_of(options: dict[str, Any], name: str) -> dict[str, Any]:
+    """The stage of the recipe with this name."""
+    return next(stage for stage in options["stages"] if stage["name"] == name)
+
+
 def learning_rate(options: dict[str, Any], state: dict[str, Any]) -> float:
-    """Warm-up at the start of each stage, constant, then a linear decay over the last share of the task."""
-    peak = options["learning_rate"]
-    if state["stage"] != "task":
-        warming = state["stage"] == "repeats"
-        return peak * (min(1.0, (state["step"] + 1) / options["warmup_steps"]) if warming else 1.0)
-    warm = min(1.0, (state["step"] + 1) / options["rewarm_steps"])
-    left = (options["task_steps"] - state["step"]) / (options["decay_share"] * options["task_steps"])
-    return peak * min(warm, 1.0, max(left, 0.02))
+    """Warm-up over the first steps, constant, then a linear decay over the last share of the last stage."""
+    peak, stages = options["learning_rate"], options["stages"]
+    if state["stage"] == stages[0]["name"]:
+        return peak * min(1.0, (state["step"] + 1) / options["warmup_steps"])
+    if state["stage"] != stages[-1]["name"]:
+        return peak
+    steps = stages[-1]["steps"]
+    return peak * min(1.0, max((steps - state["step"]) / (options["decay_share"] * steps), 0.02))
 
 
 def train_step(options: dict[str, Any], encoder: Encoder, model: Any, device: str, state: dict[str, Any]) -> float:
@@ -241,7 +249,13 @@ def train(options: dict[str, Any], output: Path, device: str) -> None:
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=options["learning_rate"], betas=(0.9, 0.95), weight_decay=options["weight_decay"]
     )
-    state: dict[str, Any] = {"stage": "repeats", "step": 0, "seconds": 0.0, "rows": 0, "accuracy": {}}
+    state: dict[str, Any] = {
+        "stage": options["stages"][0]["name"],
+        "step": 0,
+        "seconds": 0.0,
+        "rows": 0,
+        "accuracy": {},
+    }
     checkpoint = output / "checkpoint.pt"
     if checkpoint.exists():
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
@@ -260,8 +274,7 @@ def train(options: dict[str, Any], output: Path, device: str) -> None:
     with (output / "metrics.jsonl").open("a", encoding="utf-8") as log:
         while state["stage"] != "done":
             if bar is None:
-                steps = options["task_steps"] if state["stage"] == "task" else options["induction_steps"]
-                bar = Progress(steps, f"{state['stage']} steps", 60)
+                bar = Progress(stage_of(options, state["stage"])["steps"], f"{state['stage']} steps", 60)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(options, state)
             loss = train_step(options, encoder, model, device, state)
@@ -294,19 +307,18 @@ def record_of(
     record = {key: state[key] for key in ("stage", "step", "rows")}
     record |= {"seconds": round(state["seconds"]), "loss": round(loss, 4)}
     record["accuracy"] = {kind: round(value, 4) for kind, value in state["accuracy"].items()}
-    if state["stage"] == "task" and state["step"] % options["evaluate_steps"] == 0:
+    if "schema" in stage_of(options, state["stage"])["mixture"] and state["step"] % options["evaluate_steps"] == 0:
         record["exact_match"] = exact_match(model, encoder, f"{options['seed']}-check", options["evaluate_schemas"])
     return record
 
 
 def advance(options: dict[str, Any], state: dict[str, Any]) -> None:
-    """Move to the next stage where this one is done; induction must be robust before the task begins."""
-    if state["stage"] != "task":
-        kinds = [state["accuracy"].get(kind, 0.0) for kind in options["mixture"][state["stage"]]]
-        if min(kinds) >= options["target_accuracy"] or state["step"] >= options["induction_steps"]:
-            state |= {"stage": "induction" if state["stage"] == "repeats" else "task", "step": 0}
-    elif state["step"] >= options["task_steps"]:
-        state["stage"] = "done"
+    """Move to the next stage where this one has had its steps, or every kind of document is right often enough."""
+    stage = stage_of(options, state["stage"])
+    kinds = [state["accuracy"].get(kind, 0.0) for kind in stage["mixture"]]
+    if state["step"] >= stage["steps"] or min(kinds) >= stage.get("until_accuracy", 2.0):
+        names = [entry["name"] for entry in options["stages"]] + ["done"]
+        state |= {"stage": names[names.index(stage["name"]) + 1], "step": 0}
 
 
 def install(output: Path) -> None:
@@ -327,18 +339,14 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, default=CONFIG_DIR / "embedded_base.json", help="the recipe")
     parser.add_argument("--output", type=Path, help="folder of the build (default: from the recipe)")
-    parser.add_argument("--task-steps", type=int, help="steps on the mixture (default: from the recipe)")
-    parser.add_argument(
-        "--induction-steps", type=int, help="at most so many steps of each of the two stages of induction"
-    )
+    parser.add_argument("--max-steps", type=int, help="at most so many steps of each stage: for smoke runs")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     parser.add_argument("--install", action="store_true", help="copy a finished model to assets/embedded_base")
     args = parser.parse_args(argv)
     options = json.loads(args.config.read_text(encoding="utf-8"))
-    if args.task_steps is not None:
-        options["task_steps"] = args.task_steps
-    if args.induction_steps is not None:
-        options["induction_steps"] = args.induction_steps
+    if args.max_steps is not None:
+        for stage in options["stages"]:
+            stage["steps"] = min(stage["steps"], args.max_steps)
     output = args.output or Path(options["output"])
     output.mkdir(parents=True, exist_ok=True)
     if args.install:

@@ -15,8 +15,8 @@ TRACKED = subprocess.run(
     ["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True, check=True
 ).stdout.split()
 OTHER_FLAGS = {
-    "--config", "--force", "--help", "--base", "--from", "--until", "--preview", "--slow", "--install", "--task-steps",
-    "--induction-steps", "--output", "--seed",
+    "--config", "--force", "--help", "--base", "--from", "--until", "--preview", "--slow", "--install", "--output",
+    "--seed",
 }  # fmt: skip
 
 

@@ -286,11 +286,11 @@ def _condition(rng: random.Random, words: Words, entry: _Field, made_up: bool) -
     return text, {"field": entry.spec.name, "operator": alias, "value": value}
 
 
-def _calendar(rng: random.Random, words: Words) -> tuple[dict[str, tuple[date, date]], str]:
+def _calendar(rng: random.Random, words: Words, most: int | None = None) -> tuple[dict[str, tuple[date, date]], str]:
     """A calendar like a prompt's, its names made up: (name -> period, the line)."""
     today = _day(rng)
     known = list(periods(today).values())
-    shown = known[:1] + rng.sample(known[1:], rng.randint(2, len(known) - 1))
+    shown = known[:1] + rng.sample(known[1:], rng.randint(min(2, most or 2), most or len(known) - 1))
     named = {words.word(): period for period in shown}
     return named, render_calendar(named)
 
@@ -329,8 +329,11 @@ def _refusal(rng: random.Random, words: Words, fields: list[_Field]) -> tuple[st
     return text, refusal(f"field {said}", _listed([f.spec.name for f in fields]))
 
 
-def schema_document(rng: random.Random, rows: int, size: tuple[int, int] = (2, 4)) -> Document:
-    """A schema in the shipped form over `size` fields, and requests for it in the controlled language."""
+def schema_document(rng: random.Random, rows: int, size: tuple[int, int] = (2, 4), *, simple: bool = False) -> Document:
+    """A schema in the shipped form over `size` fields, and requests for it in the controlled language.
+
+    `simple` requests have one condition, no time and no filler, and the calendar is short.
+    """
     words = Words(rng)
     made_up = rng.random() < 0.35
     style = rng.choice(STYLES)
@@ -343,7 +346,7 @@ def schema_document(rng: random.Random, rows: int, size: tuple[int, int] = (2, 4
     for _ in range(rows):
         row_words = Words(rng)
         row_words.used = set(seen_words)
-        filler = lambda w=row_words: w.phrase() + " " if rng.random() < 0.3 else ""
+        filler = lambda w=row_words: w.phrase() + " " if not simple and rng.random() < 0.3 else ""
         and_, then = rng.choice((" & ", ", ", " + ", " ke ")), rng.choice((" > ", " ; ", " | ", " dwo "))
         refused = rng.random() < 0.12
         said_steps, steps = [], []
@@ -358,12 +361,12 @@ def schema_document(rng: random.Random, rows: int, size: tuple[int, int] = (2, 4
             step = rng.choice(said_steps)
             step[rng.randrange(len(step))] = bad
         text = filler() + then.join(and_.join(step) for step in said_steps)
-        if rng.random() < 0.35:
+        if not simple and rng.random() < 0.35:
             said, timeframe = _timeframe(rng, named)
             text = f"{said} {text}" if rng.random() < 0.3 else f"{text} {said}"
             if not refused:
                 ast = program(steps, timeframe)
-        if rng.random() < 0.2:
+        if not simple and rng.random() < 0.2:
             text = text + " " + row_words.phrase()
         result.append((render_content(schema, text, calendar), minify(ast)))
     return Document(result)
