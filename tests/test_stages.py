@@ -319,7 +319,17 @@ def test_dpo_starts_at_margin_zero_and_the_decision_is_written(trained):
         for row in corpus[:8]
     ]  # fmt: skip
     pairs_path.write_text("".join(json.dumps(pair) + "\n" for pair in pairs), encoding="utf-8")
-    ok("train_alignment.py", "--config", config, "--max-steps", "3", "--dpo-learning-rate", "0.01")
+    ok(
+        "train_alignment.py",
+        "--config",
+        config,
+        "--max-steps",
+        "3",
+        "--dpo-learning-rate",
+        "0.01",
+        "--dpo-epochs",
+        "20",
+    )
     metrics = [
         r for r in rows_of(root / "student_runs/embedded/alignment/alignment_metrics.jsonl") if "rewards/margins" in r
     ]

@@ -71,17 +71,17 @@ MONTHS = {
     ],
     "fr": [
         "janvier",
-        "février",
+        "f\u00e9vrier",
         "mars",
         "avril",
         "mai",
         "juin",
         "juillet",
-        "août",
+        "ao\u00fbt",
         "septembre",
         "octobre",
         "novembre",
-        "décembre",
+        "d\u00e9cembre",
     ],
 }
 SYMBOLS = {
