@@ -35,7 +35,8 @@ if [ ! -x .venv/bin/python ] || [ ! -e "$stamp" ] || [ uv.lock -nt "$stamp" ] ||
   uv=$(find_uv)
   [ -n "$uv" ] || uv=$(make_uv)
   echo "set-up: syncing .venv with uv.lock" >&2
-  "$uv" sync --frozen --quiet
+  # A proxy's certificate may be known to the machine only, not to uv's own list.
+  "$uv" sync --frozen --quiet || UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1 "$uv" sync --frozen --quiet
   touch "$stamp"
 fi
 # shellcheck disable=SC2034  # for the runner that sources this
