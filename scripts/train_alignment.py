@@ -185,7 +185,7 @@ def main(argv: list[str] | None = None) -> int:
         )
         result = decide(before, after, rows, options.alignment.margin, counts["stopped"])
         folders = {"sft": adapter, "dpo": layout.dpo_adapter}
-        result["adapter"] = stage._relative(folders[result["winner"]])
+        result["adapter"] = stage.relative(folders[result["winner"]])
         write_json(layout.result, result)
         stage.finish(counts | {"winner": result["winner"]}, f"{result['why']} -> {layout.result}")
     return 0

@@ -123,11 +123,12 @@ class Stage:
             "stage": name,
             "version": version,
             "options": json.loads(canonical(options)),
-            "inputs": {self._relative(path): file_hash(path) for path in inputs},
+            "inputs": {self.relative(path): file_hash(path) for path in inputs},
         }
         self.started = time.monotonic()
 
-    def _relative(self, path: Path) -> str:
+    def relative(self, path: Path) -> str:
+        """A path from the output root or the repository, so that records name no place of this machine."""
         for base in (self.root, ROOT):
             if path.resolve().is_relative_to(base.resolve()):
                 return str(path.resolve().relative_to(base.resolve()))
@@ -148,7 +149,7 @@ class Stage:
         if record is None or record.get("facts") != self.facts:
             return False
         for path in self.outputs:
-            if not path.exists() or record["outputs"].get(self._relative(path)) != file_hash(path):
+            if not path.exists() or record["outputs"].get(self.relative(path)) != file_hash(path):
                 return False
         print(f"{self.name}: up to date ({self.outputs[0]})")
         return True
@@ -180,7 +181,7 @@ class Stage:
             self.meta_path,
             {
                 "facts": self.facts,
-                "outputs": {self._relative(path): file_hash(path) for path in self.outputs},
+                "outputs": {self.relative(path): file_hash(path) for path in self.outputs},
                 "counts": counts,
                 "commit": commit(),
                 "seconds": round(seconds, 1),

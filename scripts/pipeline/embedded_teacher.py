@@ -178,7 +178,7 @@ class EmbeddedTeacher:
         said_steps = [[speaker.say_condition(c, rng) for c in step["conditions"]] for step in ast["steps"]]
         step = rng.choice(said_steps)
         step[rng.randrange(len(step))] = bad
-        timeframe = speaker._say_timeframe(ast["timeframe"], today, rng) if "timeframe" in ast else None
+        timeframe = speaker.say_timeframe(ast["timeframe"], today, rng) if "timeframe" in ast else None
         return speaker.say_frame(said_steps, timeframe, rng), answer
 
     def answer(self, schema_row: dict[str, Any], query: Query, complaint: str | None = None, sample: int = 0) -> str:

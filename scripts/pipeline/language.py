@@ -131,7 +131,7 @@ class Speaker:
         steps = [[self.say_condition(c, rng) for c in step["conditions"]] for step in ast["steps"]]
         timeframe = None
         if "timeframe" in ast:
-            timeframe = self._say_timeframe(ast["timeframe"], today, rng)
+            timeframe = self.say_timeframe(ast["timeframe"], today, rng)
         return self.say_frame(steps, timeframe, rng)
 
     def say_unknown(self, entry: dict[str, Any], canonical: str, value: Any, rng: random.Random) -> str:
@@ -170,7 +170,8 @@ class Speaker:
             text = text[0].upper() + text[1:]
         return text
 
-    def _say_timeframe(self, timeframe: dict[str, str], today: date, rng: random.Random) -> str:
+    def say_timeframe(self, timeframe: dict[str, str], today: date, rng: random.Random) -> str:
+        """The words for a timeframe of an AST."""
         start, end = date.fromisoformat(timeframe["start"]), date.fromisoformat(timeframe["end"])
         phrases = self.book["timeframes"]
         named = [name for name, period in periods(today).items() if period == (start, end)]
