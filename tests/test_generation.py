@@ -84,6 +84,47 @@ def test_constrained_answers_of_an_untrained_model_satisfy_the_schema(tiny_stude
     assert not answerer.unenforced
 
 
+def test_forced_tokens_give_the_text_of_the_plain_constrained_loop(tiny_student, schema_rows, monkeypatch):
+    """The same masks, one forward pass a token: forced tokens change the number of passes, not the text."""
+    from pipeline.constraints import GrammarCompiler, GrammarConstraint
+
+    end = next(iter(tiny_student.renderer.end_ids))
+    compiler = GrammarCompiler(tiny_student.renderer.tokenizer, end)
+    prompts = [
+        tiny_student.renderer.request(schema_rows[0]["schema"], query, "2024-03-17")
+        for query in ("a", "more of it", "b c")
+    ]
+    choices = {name: {"enum": [f"{name} first", f"{name} second"]} for name in ("alpha", "beta", "gamma")}
+    schema = {"type": "object", "properties": choices, "required": list(choices), "additionalProperties": False}
+    passes: list[int] = []
+    tiny_student.model.model.register_forward_hook(lambda *_: passes.append(1))
+
+    def texts() -> list[str]:
+        passes.clear()
+        limits = [compiler.constraint(schema) for _ in prompts]
+        made = generate(
+            tiny_student.model, prompts, end_ids=tiny_student.renderer.end_ids, max_new_tokens=60, constraints=limits
+        )
+        return [tiny_student.renderer.text(answer.tokens) for answer in made]
+
+    fast, fast_passes = texts(), len(passes)
+    monkeypatch.setattr(GrammarConstraint, "forced", lambda self: [])
+    slow, slow_passes = texts(), len(passes)
+    assert fast == slow
+    assert fast_passes < 0.7 * slow_passes
+
+
+def test_positions_make_the_masks_wherever_padding_lies():
+    from types import SimpleNamespace
+
+    from pipeline.generation import _masks
+
+    columns = torch.tensor([[0, 1, -1, 2, 3]])
+    masks = _masks(SimpleNamespace(sliding_window=2), columns, torch.tensor([[3]]))
+    assert masks["full_attention"][0, 0, 0].tolist() == [True, True, False, True, True]
+    assert masks["sliding_attention"][0, 0, 0].tolist() == [False, False, False, True, True]
+
+
 def test_the_grammar_accepts_every_answer_of_the_teacher(tiny_student, schema_rows):
     from pipeline.constraints import GrammarCompiler
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from llguidance import LLMatcher
 from llguidance.hf import from_tokenizer
-from llguidance.torch import allocate_token_bitmask, apply_token_bitmask_inplace, fill_next_token_bitmask
+from llguidance.torch import allocate_token_bitmask, fill_next_token_bitmask
 
 from pipeline.prompts import minify
 from pipeline.rewrite import to_grammar
@@ -33,17 +33,26 @@ class GrammarCompiler:
 
 
 class GrammarConstraint:
-    """What one row's grammar allows next."""
+    """What one row's grammar allows next (`generation.Constraint`)."""
 
     def __init__(self, matcher: Any, vocabulary: int) -> None:
         self.matcher = matcher
-        self.bitmask = allocate_token_bitmask(1, vocabulary)
+        self.mine = allocate_token_bitmask(1, vocabulary)
 
-    def mask(self, logits: torch.Tensor) -> None:
-        """Set the logits (V,) of tokens that may not come next to -inf, in place."""
-        fill_next_token_bitmask(self.matcher, self.bitmask, 0)
-        apply_token_bitmask_inplace(logits[None, : self.bitmask.shape[1] * 32], self.bitmask.to(logits.device))
+    def fill(self, bitmask: torch.Tensor, slot: int) -> None:
+        """Write the tokens that may come next to row `slot` of a mask; model and tokenizer may differ in their size."""
+        fill_next_token_bitmask(self.matcher, self.mine, 0)
+        words = min(self.mine.shape[1], bitmask.shape[1])
+        bitmask[slot] = 0
+        bitmask[slot, :words] = self.mine[0, :words]
 
     def accept(self, token: int) -> None:
         """Advance by a token that the mask allowed."""
         self.matcher.consume_token(token)
+
+    def forced(self) -> list[int]:
+        """Advance by the tokens that the grammar leaves no choice about, and return them."""
+        tokens = self.matcher.compute_ff_tokens()
+        if tokens:
+            self.matcher.consume_tokens(tokens)
+        return tokens

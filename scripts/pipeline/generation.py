@@ -1,8 +1,9 @@
 """Decoding: rows that share a prompt prefix are answered as one batch on one prefilled cache.
 
-Exactness: the prompt's ends are run right-padded and the cache is then rolled so that padding lies left of everything;
-distances between real tokens are those of a single row, sliding windows included. Caches keep every position and the
-model's own mask applies the window, so that nothing is cropped at padding.
+Exactness: the prompt's ends are run right-padded and the cache is then rolled so that padding lies left of everything.
+Caches keep every position, and masks are made from positions, not from places in the cache: distances are those of a
+single row, sliding windows included. Where a grammar leaves no choice its tokens are taken without a forward pass for
+each (llguidance's fast-forward tokens).
 """
 
 from __future__ import annotations
@@ -21,16 +22,21 @@ from transformers.masking_utils import sdpa_mask
 from pipeline.shared_prefix import common_prefix_length
 
 GROUPED = "sdpa_grouped"
+MOST_FORCED = 16
+"""Tokens that a step takes of what a grammar forces; the rest waits for the next step."""
 
 
 class Constraint(Protocol):
     """What the grammar of one row allows next."""
 
-    def mask(self, logits: torch.Tensor) -> None:
-        """Set the logits (V,) of tokens that may not come next to -inf, in place."""
+    def fill(self, bitmask: torch.Tensor, slot: int) -> None:
+        """Write which tokens may come next to row `slot` of a (B, ceil(V / 32)) int32 mask, 32 tokens a word."""
 
     def accept(self, token: int) -> None:
         """Advance by a token that the mask allowed."""
+
+    def forced(self) -> list[int]:
+        """Advance by the tokens that the grammar leaves no choice about, and return them."""
 
 
 @dataclass
@@ -76,15 +82,19 @@ def roomy_cache() -> DynamicCache:
 def _grouped_attention(
     module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attention_mask: Any, **kwargs: Any
 ) -> tuple[torch.Tensor, None]:
-    """Attention of one new position: query heads that share a key head are its rows, so that no key is copied."""
+    """Attention of few new positions: query heads that share a key head are its rows, so that no key is copied."""
     batch, heads, length, size = query.shape
-    if length != 1 or query.device.type != "cpu":
+    plain = length > 1 and attention_mask is None
+    if plain or length > MOST_FORCED or query.device.type != "cpu":
         return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
-    grouped = query.view(batch, key.shape[1], heads // key.shape[1], size)
+    shared, each = key.shape[1], heads // key.shape[1]
+    grouped = query.reshape(batch, shared, each * length, size)
+    if length > 1:
+        attention_mask = attention_mask.repeat(1, 1, each, 1)
     out = torch.nn.functional.scaled_dot_product_attention(
         grouped, key, value, attn_mask=attention_mask, scale=kwargs.get("scaling")
     )
-    return out.view(batch, 1, heads, size), None
+    return out.view(batch, heads, length, size).transpose(1, 2), None
 
 
 AttentionInterface.register(GROUPED, _grouped_attention)
@@ -186,39 +196,77 @@ def _generate(
 
     results = [Generated() for _ in prompts]
     active = list(range(len(prompts)))
-    mask = torch.arange(longest, device=device)[None] >= (longest - lengths)[:, None]
-    positions = lengths
-    padded = bool((lengths != longest).any())
-    for step in range(max_new_tokens):
+    # What every column of the cache holds: the position of a row's token, or -1 for padding.
+    columns = torch.arange(longest, device=device)[None] - (longest - lengths)[:, None]
+    columns = columns.clamp(min=-1)
+    ends = lengths
+    plain = constraints is None and not bool((lengths != longest).any())
+    limits = constraints or [None] * len(prompts)
+    waiting = {row: limit.forced() for row, limit in enumerate(limits) if limit is not None}
+    while True:
         logits = head(last).float()
         if constraints is not None:
-            for slot, row in enumerate(active):
-                if (constraint := constraints[row]) is not None:
-                    constraint.mask(logits[slot])
-        chosen = _choose(logits, temperature, generator)
-        keep = []
-        for slot, (row, token) in enumerate(zip(active, chosen.tolist(), strict=True)):
-            if token in end_ids:
-                results[row].ended = True
-                continue
-            results[row].tokens.append(token)
-            if constraints is not None and (constraint := constraints[row]) is not None:
-                constraint.accept(token)
-            keep.append(slot)
-        if not keep or step == max_new_tokens - 1:
-            break
+            _allow(logits, [limits[row] if not waiting.get(row) else None for row in active])
+        chosen = _choose(logits, temperature, generator).tolist()
+        keep, new = [], []
+        for slot, row in enumerate(active):
+            if not waiting.get(row):
+                if chosen[slot] in end_ids:
+                    results[row].ended = True
+                    continue
+                waiting[row] = [chosen[slot]]
+                if (limit := limits[row]) is not None:
+                    limit.accept(chosen[slot])
+                    waiting[row] += limit.forced()
+            tokens = waiting[row][: min(MOST_FORCED, max_new_tokens - len(results[row].tokens))]
+            waiting[row] = waiting[row][len(tokens) :]
+            results[row].tokens += tokens
+            if len(results[row].tokens) < max_new_tokens:
+                keep.append(slot)
+                new.append(tokens)
+        if not keep:
+            return results
         if len(keep) < len(active):
             index = torch.tensor(keep, device=device)
             cache.batch_select_indices(index)
             active = [active[slot] for slot in keep]
-            chosen, mask, positions = chosen[index], mask[index], positions[index]
-        mask = torch.cat([mask, mask.new_ones(len(active), 1)], dim=1)
-        last = body(
-            input_ids=chosen[:, None],
+            columns, ends = columns[index], ends[index]
+        counts = torch.tensor([len(tokens) for tokens in new], device=device)
+        width = max(map(len, new))
+        ids = torch.tensor([tokens + [0] * (width - len(tokens)) for tokens in new], device=device)
+        offsets = torch.arange(width, device=device)[None]
+        positions = ends[:, None] + offsets
+        columns = torch.cat([columns, torch.where(offsets < counts[:, None], positions, -1)], dim=1)
+        hidden = body(
+            input_ids=ids,
             past_key_values=cache,
             use_cache=True,
-            attention_mask=mask if padded else None,
-            position_ids=positions[:, None],
-        ).last_hidden_state[:, -1]
-        positions = positions + 1
-    return results
+            attention_mask=None if plain else _masks(body.config, columns, positions),
+            position_ids=positions,
+        ).last_hidden_state
+        last = hidden[torch.arange(len(active), device=device), counts - 1]
+        ends = ends + counts
+
+
+def _allow(logits: torch.Tensor, limits: list[Constraint | None]) -> None:
+    """Set the logits (B, V) of tokens that the rows' grammars do not allow to -inf, in place."""
+    vocabulary = logits.shape[1]
+    bitmask = torch.full((len(limits), -(-vocabulary // 32)), -1, dtype=torch.int32)
+    for slot, limit in enumerate(limits):
+        if limit is not None:
+            limit.fill(bitmask, slot)
+    bits = bitmask.to(logits.device)[:, :, None] >> torch.arange(32, dtype=torch.int32, device=logits.device)
+    logits.masked_fill_((bits.flatten(1)[:, :vocabulary] & 1) == 0, float("-inf"))
+
+
+def _masks(config: Any, columns: torch.Tensor, positions: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Masks (B, 1, Q, T) by kind of layer, from what positions the columns (B, T) and the queries (B, Q) have.
+
+    Distances are those of a single row, wherever padding lies between its tokens.
+    """
+    distance = positions[:, :, None] - columns[:, None]
+    seen = (columns[:, None] >= 0) & (distance >= 0)
+    masks = {"full_attention": seen[:, None]}
+    if getattr(config, "sliding_window", None):
+        masks["sliding_attention"] = (seen & (distance < config.sliding_window))[:, None]
+    return masks
