@@ -10,6 +10,7 @@ In   outputs/d_02_final_schemas.jsonl
 Out  outputs/d_03_dataset.jsonl    row_id, schema_id, language, query, current_date, ast, kind, is_valid, error_type,
                                    teacher, attempts, split
      outputs/d_03_rejected.jsonl   schema_id, language, query, current_date, answer, reason, message
+     outputs/d_03_open.jsonl       schema_id, reason: schemas that lost calls left open; only until a run answers them
 
     uv run python scripts/generate_dataset.py --config config/offline.json
     uv run python scripts/generate_dataset.py --teacher-model gpt-oss:20b --rows-per-schema 8
@@ -31,9 +32,10 @@ from typing import Any
 from pipeline import errors
 from pipeline.artifacts import Stage, content_id, locked, read_jsonl, write_jsonl
 from pipeline.config import parse_options
+from pipeline.errors import UserError
 from pipeline.paths import Layout
 from pipeline.progress import progress
-from pipeline.teacher import Query, Teacher, make_teacher, teacher_facts
+from pipeline.teacher import CallLost, Query, Teacher, make_teacher, teacher_facts
 
 VERSION = 1
 FIRST_DAY, DAYS = date(2023, 1, 1), 1200
@@ -171,8 +173,8 @@ def rows_of_schema(
 
 def make_dataset(
     schemas: list[dict[str, Any]], options: SimpleNamespace
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, Any]]:
-    """(d_03 rows, rejected rows, the teacher's cost), in the order of the schemas."""
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]], dict[str, Any]]:
+    """(d_03 rows, rejected rows, schemas left open by lost calls, the teacher's cost), in the order of the schemas."""
     teacher = make_teacher(options.teacher, options.run, options.dataset)
     trained = 0
     jobs = []
@@ -181,19 +183,24 @@ def make_dataset(
         trained += row["split"] == "train"
 
     def work(job: tuple[dict[str, Any], list[tuple[str, int]]]) -> Any:
-        return rows_of_schema(teacher, job[0], job[1], options.dataset, options.run)
+        try:
+            return *rows_of_schema(teacher, job[0], job[1], options.dataset, options.run), None
+        except CallLost as error:
+            return [], [], {"schema_id": job[0]["schema_id"], "reason": str(error)}
 
     rows: list[dict[str, Any]] = []
     rejected: list[dict[str, Any]] = []
+    still_open: list[dict[str, Any]] = []
     with ThreadPoolExecutor(teacher.concurrency) as pool:
         try:
-            for kept, refused in progress(pool.map(work, jobs), "schemas", len(jobs)):
+            for kept, refused, lost in progress(pool.map(work, jobs), "schemas", len(jobs)):
                 rows += kept
                 rejected += refused
+                still_open += [lost] if lost else []
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    return rows, rejected, teacher.close()
+    return rows, rejected, still_open, teacher.close()
 
 
 def counts_of(rows: list[dict[str, Any]], rejected: list[dict[str, Any]]) -> dict[str, Any]:
@@ -222,11 +229,18 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         schemas = list(read_jsonl(layout.schemas, "build_schemas.py"))
         if options.preview is not None:
-            rows, _, _ = make_dataset(schemas[: options.preview], options)
+            rows, *_ = make_dataset(schemas[: options.preview], options)
             for row in rows:
                 print(f"{row['language']} {row['current_date']}  {row['query']}\n    {_text(row['ast'])}")
             return 0
-        rows, rejected, cost = make_dataset(schemas, options)
+        rows, rejected, still_open, cost = make_dataset(schemas, options)
+        if still_open:
+            write_jsonl(layout.open_schemas, still_open)
+            raise UserError(
+                f"{len(still_open)} of {len(schemas)} schemas are open: {still_open[0]['reason']}; they are listed in "
+                f"{layout.open_schemas}, and the same command asks only what they still lack"
+            )
+        layout.open_schemas.unlink(missing_ok=True)
         stage.set_aside()
         write_jsonl(layout.rejected, rejected)
         write_jsonl(layout.dataset, rows)

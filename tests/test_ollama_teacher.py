@@ -18,7 +18,7 @@ from pipeline.config import DEFAULTS, complete_sections
 from pipeline.errors import UserError
 from pipeline.ollama_teacher import OllamaTeacher
 from pipeline.prompts import minify
-from pipeline.teacher import Query
+from pipeline.teacher import CallLost, Query
 
 GOOD = {"refusal": {"reason": "r", "suggestion": "s"}}
 
@@ -129,10 +129,50 @@ def test_passing_trouble_is_retried(server, row, tmp_path, trouble):
     assert teacher.close()["retried"] == 2
 
 
-def test_lasting_trouble_is_a_sentence_with_the_address(server, row, tmp_path):
+def test_a_call_that_fails_every_try_is_lost_and_says_so(server, row, tmp_path):
     server.replies = [fails(503)]
-    with pytest.raises(UserError, match=r"127\.0\.0\.1.*run the same command"):
+    with pytest.raises(CallLost, match=r"127\.0\.0\.1.*3 times"):
         teacher_of(server, tmp_path).answer(row, Query("q", "en", "2024-03-17"))
+
+
+def test_a_server_that_is_gone_is_a_sentence_with_the_way_on(server, row, tmp_path):
+    teacher = teacher_of(server, tmp_path)
+    server.http.shutdown()
+    server.http.server_close()
+    with pytest.raises(UserError, match=r"does not answer any more.*run the same command") as raised:
+        teacher.answer(row, Query("q", "en", "2024-03-17"))
+    assert not isinstance(raised.value, CallLost)
+
+
+def test_lost_calls_leave_their_schemas_open_and_the_next_start_asks_only_those(server, tmp_path, monkeypatch):
+    """The first schema's calls fail until the trouble is over; the others are answered once and for all."""
+    import generate_dataset
+
+    schemas = make_schemas(3, 4)
+    options = SimpleNamespace(dataset=dataset_options(rows_per_schema=2, seen_schemas=0, attempts=1))
+    teacher = teacher_of(server, tmp_path)
+    options.run, options.teacher = teacher.run, teacher.options
+    options.run.languages, options.run.max_samples = ["en"], None
+    troubled = True
+    of_first = lambda request: minify(schemas[0]["schema"]) in " ".join(m["content"] for m in request["messages"])
+
+    def reply(handler: Any) -> None:
+        request = server.requests[-1]
+        if troubled and of_first(request):
+            return fails(503)(handler)
+        return says({"requests": ["one", "two"]} if "requests" in json.dumps(request["format"]) else GOOD)(handler)
+
+    server.replies = [reply]
+    options.teacher.concurrency = 1
+    _, _, still_open, _ = generate_dataset.make_dataset(schemas, options)
+    assert [entry["schema_id"] for entry in still_open] == [schemas[0]["schema_id"]]
+    troubled, before = False, len(server.requests)
+    rows, _, still_open, cost = generate_dataset.make_dataset(schemas, options)
+    assert not still_open
+    assert {row["schema_id"] for row in rows} == {row["schema_id"] for row in schemas}
+    assert cost["cache_hits"] > 0
+    assert server.requests[before:]
+    assert all(of_first(request) for request in server.requests[before:])
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ from pipeline.errors import UserError
 from pipeline.paths import Layout
 from pipeline.prompts import minify
 from pipeline.rewrite import to_format
-from pipeline.teacher import Query
+from pipeline.server import is_there, model_digest
+from pipeline.teacher import CallLost, Query
 
 LANGUAGES = {"en": "English", "fr": "French"}
 STYLES = (
@@ -72,35 +73,13 @@ class OllamaTeacher:
         self.options, self.run = options, run
         self.name, self.concurrency = options.model, options.concurrency
         self.client = Client(host=options.host, timeout=options.timeout)
-        self.digest = self.preflight()
+        self.digest = model_digest(self.client, options.host, options.model)
         self.cache = Cache(Layout(run).root / "teacher_cache.sqlite")
         self.cost = {"calls": 0, "cache_hits": 0, "retried": 0, "tokens_in": 0, "tokens_out": 0, "seconds": 0.0}
 
-    def preflight(self) -> str:
-        """The model's digest. Raises UserError naming the address, or the models that are there."""
-        import httpx
-
-        try:
-            models = self.client.list().models
-        except (ConnectionError, httpx.HTTPError, ValueError) as error:
-            raise UserError(
-                f"no Ollama server answers at {self.options.host} ({type(error).__name__}); start one with `ollama "
-                "serve`, give its address with --ollama-host, or use --config config/offline.json"
-            ) from None
-        except Exception as error:  # the client's own ResponseError, and garbage that it could not read
-            raise UserError(f"what answers at {self.options.host} is no Ollama server: {str(error)[:120]}") from None
-        wanted = self.options.model if ":" in self.options.model else f"{self.options.model}:latest"
-        for model in models:
-            if model.model == wanted:
-                return model.digest or wanted
-        there = ", ".join(sorted(str(model.model) for model in models)) or "none"
-        raise UserError(
-            f"the server at {self.options.host} has no model {self.options.model}; run `ollama pull "
-            f"{self.options.model}`, or choose one with --teacher-model (there: {there})"
-        )
-
     def chat(self, messages: list[dict[str, str]], schema: dict[str, Any], temperature: float, sample: int) -> str:
-        """The text of an answer. Raises CallFailed where it was cut off, UserError where the server is gone."""
+        """The text of an answer. Raises CallFailed where it was cut off, CallLost where every try failed, UserError where
+        the server is gone."""
         options = {"num_ctx": self.options.num_ctx, "num_predict": self.options.num_predict}
         options |= {"temperature": temperature, "seed": self.run.seed + sample}
         request = {"messages": messages, "format": to_format(schema), "options": options, "think": self.options.think}
@@ -134,9 +113,12 @@ class OllamaTeacher:
                         f"the server at {self.options.host} refused a request: {str(error)[:200]}"
                     ) from None
                 if attempt == self.options.retries:
+                    said = f"the server at {self.options.host} failed a call {attempt + 1} times ({str(error)[:80]})"
+                    if is_there(self.client):
+                        raise CallLost(said) from None
                     raise UserError(
-                        f"the server at {self.options.host} was lost ({type(error).__name__}) and did not come back in "
-                        f"{attempt + 1} tries; start it and run the same command: what was answered is kept"
+                        f"{said} and does not answer any more; start it and run the same command: what was answered is "
+                        "kept"
                     ) from None
                 self.cost["retried"] += 1
                 time.sleep(min(30.0, 2.0**attempt) * random.uniform(0.5, 1.0))

@@ -6,6 +6,12 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Protocol
 
+from pipeline.errors import UserError
+
+
+class CallLost(UserError):
+    """A call that failed every try although its server answers: the rest can go on without it."""
+
 
 @dataclass
 class Query:
