@@ -193,6 +193,8 @@ class EmbeddedTeacher:
 
         judge = SchemaJudge(schema_row["schema"])
         readings = []
+        if "words" not in schema_row["fields"][0]:  # a schema that is not of its own making: it cannot read requests
+            return None
         for language in schema_row["fields"][0]["words"]:
             speaker = self.speaker(schema_row, language)
             read = speaker.read(query, date.fromisoformat(current_date))

@@ -9,14 +9,38 @@ from typing import Any
 from pipeline.artifacts import read_jsonl
 from pipeline.asts import SchemaJudge, equal_json, failure_of, parse_answer
 from pipeline.errors import UserError
+from pipeline.paths import GOLD, Layout
 from pipeline.statistics import rate
 
+GOLD_SCHEMAS, GOLD_REQUESTS = GOLD / "schemas.jsonl", GOLD / "requests.jsonl"
 METRICS = ("parsed", "schema_valid", "exact_match", "semantic_match", "semantic_pass", "wrong_but_valid")
 
 
 def load_schemas(path: Path) -> dict[str, dict[str, Any]]:
     """d_02 rows by schema_id."""
     return {row["schema_id"]: row for row in read_jsonl(path, "build_schemas.py")}
+
+
+def measured_inputs(layout: Layout, splits: list[str]) -> list[Path]:
+    """The files that hold the schemas and rows of these splits."""
+    return [layout.schemas, layout.dataset, *([GOLD_SCHEMAS, GOLD_REQUESTS] if "gold" in splits else [])]
+
+
+def measured(
+    layout: Layout, splits: list[str], gold_rows: int | None
+) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
+    """(schemas by id, rows) of these splits.
+
+    `gold` is the hand-written set that travels with the repository, or `gold_rows` of it at even distances.
+    """
+    schemas = load_schemas(layout.schemas)
+    rows = [r for r in read_jsonl(layout.dataset, "generate_dataset.py") if r["split"] in splits]
+    if "gold" in splits:
+        schemas |= load_schemas(GOLD_SCHEMAS)
+        gold = list(read_jsonl(GOLD_REQUESTS, "git checkout"))
+        count = min(gold_rows or len(gold), len(gold))
+        rows += [gold[index * len(gold) // count] for index in range(count)]
+    return schemas, rows
 
 
 def by_schema(rows: list[dict[str, Any]], schemas: dict[str, dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
@@ -31,15 +55,22 @@ def by_schema(rows: list[dict[str, Any]], schemas: dict[str, dict[str, Any]]) ->
     return groups
 
 
-def check_unseen(layout: Any, rows: list[dict[str, Any]]) -> None:
-    """Raise UserError where a measured row or an unseen schema is in the training corpus."""
-    trained: set[str] = set()
-    known: set[str] = set()
-    for row in read_jsonl(layout.corpus, "build_training_corpus.py"):
-        if row["split"] == "train":
-            trained.add(row["schema_id"])
-            known.add(row["row_id"])
+def check_unseen(layout: Layout, rows: list[dict[str, Any]]) -> None:
+    """Raise UserError where a measured row, its request for its schema, or an unseen schema is in the training corpus."""
+    corpus = read_jsonl(layout.corpus, "build_training_corpus.py")
+    learned = [(row["row_id"], row["schema_id"]) for row in corpus if row["split"] == "train"]
+    known, trained = {row_id for row_id, _ in learned}, {schema_id for _, schema_id in learned}
+    asked = {
+        (row["schema_id"], row["query"].casefold())
+        for row in read_jsonl(layout.dataset, "generate_dataset.py")
+        if row["row_id"] in known
+    }
     for row in rows:
+        if (row["schema_id"], row["query"].casefold()) in asked and row["row_id"] not in known:
+            raise UserError(
+                f"the request of row {row['row_id']} of split {row['split']} is in the training corpus with its schema; "
+                "make d_03 and d_04 again"
+            )
         if row["row_id"] in known:
             raise UserError(
                 f"row {row['row_id']} of split {row['split']} is in the training corpus; make d_03 and d_04 again"
