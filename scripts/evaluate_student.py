@@ -3,16 +3,18 @@
 Greedy, batched by schema. Before anything runs, a check proves that no measured row and no unseen schema is in the
 training corpus. A killed evaluation goes on where it stopped and ends with the same file.
 
-In   outputs/d_02_final_schemas.jsonl, outputs/d_03_dataset.jsonl, outputs/d_04_training_corpus.jsonl, an adapter
+In   outputs/d_02_final_schemas.jsonl, outputs/d_03_dataset.jsonl, outputs/d_04_training_corpus.jsonl, an adapter;
+     tests/gold/ for the split gold
 Out  outputs/student_runs/<run>/eval/<model>/evaluation_results.jsonl   one row a sample: row_id, schema_id, split, mode,
                                                                         expected, text, the metrics, failure
      outputs/student_runs/<run>/eval/<model>/evaluation_summary.json    {"run", "model", "splits": {split: {mode:
                                                                         {"rows", "schemas", metric: {"rate", "low",
                                                                         "high"}}}}, "slices"}
-     <model> is base, sft, dpo, or the name of the adapter's folder
+     <model> is base, sft, dpo, ollama-NAME, or the name of the adapter's folder
 
     uv run python scripts/evaluate_student.py --config config/offline.json
     uv run python scripts/evaluate_student.py --base --splits test --modes free
+    uv run python scripts/evaluate_student.py --ollama my-student      # what export_student.py made there
     ./runEvals.sh --adapter outputs/student_runs/gemma3-270m/checkpoint-final --teacher-model gpt-oss:120b
 """
 
@@ -25,10 +27,10 @@ from types import SimpleNamespace
 from typing import Any
 
 from pipeline import errors
-from pipeline.artifacts import Stage, content_id, locked, read_jsonl, write_json, write_jsonl
+from pipeline.artifacts import Stage, content_id, locked, write_json, write_jsonl
 from pipeline.config import parse_options
 from pipeline.errors import UserError
-from pipeline.evaluation import Answerer, batches, check_unseen, judged, load_schemas, slices, summarise
+from pipeline.evaluation import Answerer, batches, check_unseen, judged, measured, measured_inputs, slices, summarise
 from pipeline.paths import Layout
 from pipeline.progress import Progress
 from pipeline.teacher import make_teacher, teacher_facts
@@ -78,18 +80,44 @@ def kept_results(part: Path, key: str) -> list[dict[str, Any]]:
     return rows
 
 
-def measure(
-    options: SimpleNamespace, layout: Layout, adapter: Path | None, rows: list[dict[str, Any]], part: Path, key: str
-) -> list[dict[str, Any]]:
-    """The result rows, each schema's written to `part` as soon as it is answered."""
-    from pipeline.asts import SchemaJudge
+def served_digest(options: SimpleNamespace) -> str:
+    """The digest of the served model, so that another model of the same name is measured again."""
+    from pipeline.served import ServedStudent
+
+    return ServedStudent(options.teacher.host, options.ollama, 0, options.teacher.timeout).digest()
+
+
+def make_answerer(options: SimpleNamespace, adapter: Path | None) -> Any:
+    """Who answers: an adapter or the base in this process, or a model of an Ollama server."""
+    if options.ollama:
+        from pipeline.served import ServedAnswerer, ServedStudent
+
+        teacher = options.teacher
+        student = ServedStudent(
+            teacher.host, options.ollama, options.student.max_seq_length, teacher.timeout, teacher.concurrency
+        )
+        print(f"evaluation: {options.ollama} on {teacher.host}")
+        return ServedAnswerer(student, options.evaluation.max_new_tokens)
     from pipeline.student import Renderer, causal_lm, load_student, load_tokenizer, place
 
-    schemas = load_schemas(layout.schemas)
     placement = place(options.student)
     print(f"evaluation: {adapter or 'base model'}, {placement.say()}")
     model = causal_lm(load_student(options.student, placement, adapter)).eval()
-    answerer = Answerer(model, Renderer(load_tokenizer(options.student.base_model)), options.evaluation.max_new_tokens)
+    return Answerer(model, Renderer(load_tokenizer(options.student.base_model)), options.evaluation.max_new_tokens)
+
+
+def measure(
+    options: SimpleNamespace,
+    adapter: Path | None,
+    schemas: dict[str, dict[str, Any]],
+    rows: list[dict[str, Any]],
+    part: Path,
+    key: str,
+) -> list[dict[str, Any]]:
+    """The result rows, each schema's written to `part` as soon as it is answered."""
+    from pipeline.asts import SchemaJudge
+
+    answerer = make_answerer(options, adapter)
     teacher = make_teacher(options.teacher, options.run) if options.evaluation.judge else None
     results = kept_results(part, key)
     judges: dict[str, SchemaJudge] = {}
@@ -155,13 +183,18 @@ def table_of(summary: dict[str, Any]) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     extra = argparse.ArgumentParser(add_help=False)
-    extra.add_argument("--base", action="store_true", help="measure the base model without an adapter")
+    which = extra.add_mutually_exclusive_group()
+    which.add_argument("--base", action="store_true", help="measure the base model without an adapter")
+    which.add_argument("--ollama", metavar="NAME", help="measure this model of the Ollama server")
     options = parse_options(argv, __doc__, ("run", "teacher", "student", "evaluation"), extra)
     layout = Layout(options.run)
     from pipeline.student import base_inputs, check_adapter
 
     with locked(layout.root, "evaluation"):
-        name, adapter = choose_model(options, layout, options.base)
+        if options.ollama:
+            name, adapter = "ollama-" + options.ollama.replace(":", "-").replace("/", "-"), None
+        else:
+            name, adapter = choose_model(options, layout, options.base)
         if adapter is not None:
             check_adapter(adapter, options.student.base_model)
         folder = layout.evaluation(name)
@@ -171,8 +204,13 @@ def main(argv: list[str] | None = None) -> int:
             "base_model": options.student.base_model,
             "max_samples": options.run.max_samples,
         }
-        facts |= {"model": name, "teacher": teacher_facts(options.teacher) if options.evaluation.judge else None}
-        inputs = [layout.schemas, layout.dataset, *([adapter] if adapter else []), *base_inputs(options.student)]
+        facts |= {"model": name, "digest": served_digest(options)} if options.ollama else {"model": name}
+        facts |= {"teacher": teacher_facts(options.teacher) if options.evaluation.judge else None}
+        inputs = [
+            *measured_inputs(layout, options.evaluation.splits),
+            *([adapter] if adapter else []),
+            *base_inputs(options.student),
+        ]
         results_path = folder / "evaluation_results.jsonl"
         stage = Stage(
             f"evaluation of {name}",
@@ -185,7 +223,7 @@ def main(argv: list[str] | None = None) -> int:
         if not options.force and stage.up_to_date():
             return 0
         splits = options.evaluation.splits
-        rows = [r for r in read_jsonl(layout.dataset, "generate_dataset.py") if r["split"] in splits]
+        schemas, rows = measured(layout, splits, options.evaluation.gold_rows)
         if options.run.max_samples:
             rows = [r for s in splits for r in [x for x in rows if x["split"] == s][: options.run.max_samples]]
         if not rows:
@@ -193,7 +231,7 @@ def main(argv: list[str] | None = None) -> int:
         check_unseen(layout, rows)
         part = folder / "evaluation_answers.part"
         part.parent.mkdir(parents=True, exist_ok=True)
-        results = measure(options, layout, adapter, rows, part, content_id(stage.facts))
+        results = measure(options, adapter, schemas, rows, part, content_id(stage.facts))
         stage.set_aside()
         write_jsonl(results_path, results)
         part.unlink()

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG_DIR = ROOT / "config"
 EMBEDDED_BASE = ROOT / "assets" / "embedded_base"
+GOLD = ROOT / "tests" / "gold"
 
 
 def resolve(text: str) -> Path:
@@ -26,6 +27,7 @@ class Layout:
         self.schemas = self.root / "d_02_final_schemas.jsonl"
         self.dataset = self.root / "d_03_dataset.jsonl"
         self.rejected = self.root / "d_03_rejected.jsonl"
+        self.open_schemas = self.root / "d_03_open.jsonl"
         self.corpus = self.root / "d_04_training_corpus.jsonl"
         self.student = self.root / "student_runs" / run.name
         self.sft_adapter = self.student / "checkpoint-final"
@@ -36,6 +38,7 @@ class Layout:
         self.pairs = self.alignment / "dpo_pairs.jsonl"
         self.dpo_adapter = self.alignment / "checkpoint-final"
         self.alignment_metrics = self.alignment / "alignment_metrics.jsonl"
+        self.export = self.student / "export"
         self.report = self.root / "reports" / run.name
 
     def evaluation(self, model: str) -> Path:

@@ -1,0 +1,48 @@
+"""What of an Ollama server both its users need: is it there, and which model is it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.errors import UserError
+
+
+def no_server(host: str, error: BaseException) -> UserError:
+    """The sentence for an address where no server answers."""
+    return UserError(
+        f"no Ollama server answers at {host} ({type(error).__name__}); start one with `ollama serve`, give its address "
+        "with --ollama-host, or use --config config/offline.json"
+    )
+
+
+def is_there(client: Any) -> bool:
+    """Whether an Ollama server answers."""
+    import httpx
+    from ollama import ResponseError
+
+    try:
+        client.list()
+    except (ConnectionError, httpx.HTTPError, ResponseError, ValueError):
+        return False
+    return True
+
+
+def model_digest(client: Any, host: str, name: str) -> str:
+    """The digest of a model. Raises UserError naming the address, or the models that are there."""
+    import httpx
+
+    try:
+        models = client.list().models
+    except (ConnectionError, httpx.HTTPError, ValueError) as error:
+        raise no_server(host, error) from None
+    except Exception as error:  # the client's own ResponseError, and garbage that it could not read
+        raise UserError(f"what answers at {host} is no Ollama server: {str(error)[:120]}") from None
+    wanted = name if ":" in name else f"{name}:latest"
+    for model in models:
+        if model.model == wanted:
+            return model.digest or wanted
+    there = ", ".join(sorted(str(model.model) for model in models)) or "none"
+    raise UserError(
+        f"the server at {host} has no model {name}; run `ollama pull {name}` (or export_student.py for a student), or "
+        f"name one that is there: {there}"
+    )

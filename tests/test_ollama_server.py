@@ -1,0 +1,211 @@
+"""Both ends against a real Ollama server: the student goes in as safetensors, and serves as a teacher."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from conftest import ROOT, run_script
+from tests_support import config_for, ok, refused, rows_of
+
+VERSION = "0.20.0"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+BINARY = Path(os.environ.get("OLLAMA_TEST_BINARY") or CACHE / f"dataset-generator/ollama-{VERSION}/ollama")
+
+pytestmark = [
+    pytest.mark.ollama,
+    pytest.mark.skipif(not BINARY.exists(), reason=f"no Ollama server at {BINARY}; tools/build_ollama.sh makes it"),
+]
+
+
+class Server:
+    """A server process on a free loopback port with its own models."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.host = f"http://127.0.0.1:{self.port}"
+        self.start()
+
+    def start(self) -> None:
+        from ollama import Client
+
+        env = os.environ | {
+            "OLLAMA_HOST": self.host,
+            "OLLAMA_MODELS": str(self.folder / "models"),
+            "HOME": str(self.folder),
+        }
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen([BINARY, "serve"], env=env, stdout=log, stderr=log)
+        for _ in range(200):
+            try:
+                Client(host=self.host).list()
+                return
+            except Exception:
+                time.sleep(0.1)
+        raise AssertionError((self.folder / "server.log").read_text()[-2000:])
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[Server]:
+    made = Server(tmp_path_factory.mktemp("ollama"))
+    yield made
+    made.stop()
+
+
+def make_adapter(base: Path, folder: Path, seed: int = 5) -> None:
+    """A LoRA adapter with random non-zero weights, saved as training saves it."""
+    import torch
+
+    from pipeline.student import Placement, add_lora, load_base, load_tokenizer, save_adapter
+
+    student = SimpleNamespace(base_model=str(base))
+    placement = Placement("transformers", "cpu", "float32")
+    model = add_lora(load_base(student, placement), student, placement, rank=4, alpha=8, seed=seed)
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.05)
+    save_adapter(model, load_tokenizer(str(base)), folder, student)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, tiny_base, server) -> SimpleNamespace:
+    """A root with a dataset and an adapter with random weights."""
+    folder = tmp_path_factory.mktemp("run")
+    teacher = {"kind": "embedded", "host": server.host, "timeout": 60, "retries": 1, "num_ctx": 4096, "think": None}
+    config = str(config_for(folder, tiny_base, teacher=teacher, evaluation={"max_new_tokens": 24, "judge": False}))
+    for name in ("generate_domain_specs.py", "build_schemas.py", "generate_dataset.py", "build_training_corpus.py"):
+        ok(name, "--config", config)
+    adapter = folder / "out/student_runs/embedded/checkpoint-final"
+    adapter.parent.mkdir(parents=True)
+    make_adapter(tiny_base, adapter)
+    return SimpleNamespace(folder=folder, config=config, adapter=adapter, out=folder / "out")
+
+
+@pytest.fixture(scope="module")
+def exported(run) -> dict[str, Any]:
+    """The report of the adapter's export."""
+    out = ok("export_student.py", "--config", run.config, "--ollama-name", "tiny-student")
+    assert "blessed as tiny-student" in out
+    return json.loads((run.adapter.parent / "export/export_report.json").read_text())
+
+
+def test_an_export_is_blessed_by_equal_prompts_and_answers(run, exported):
+    served = exported["served"]
+    assert exported["blessed"] is True
+    assert served["rows"] == 4
+    assert served["prompt_tokens_differ"] == 0
+    assert served["parted"] == 0
+    assert exported["largest_logit_difference"]["merge"] < 1e-3
+    assert exported["largest_logit_difference"]["rounding"] > 0
+    assert "up to date" in ok("export_student.py", "--config", run.config, "--ollama-name", "tiny-student")
+
+
+def test_the_modelfile_makes_the_same_model_by_hand(run, exported, server):
+    folder = run.adapter.parent / "export"
+    env = os.environ | {"OLLAMA_HOST": server.host, "HOME": str(server.folder)}
+    made = subprocess.run([BINARY, "create", "by-hand", "-f", "Modelfile"], cwd=folder, env=env, check=False,
+                          capture_output=True, text=True)  # fmt: skip
+    assert made.returncode == 0, made.stderr[-1000:]
+    from ollama import Client
+
+    messages = [{"role": "system", "content": "one"}, {"role": "user", "content": "two three"}]
+    answers = {
+        name: Client(host=server.host).chat(name, messages, options={"num_predict": 12})
+        for name in ("by-hand", "tiny-student")
+    }
+    assert answers["by-hand"].message.content == answers["tiny-student"].message.content
+    assert answers["by-hand"].prompt_eval_count == answers["tiny-student"].prompt_eval_count
+
+
+def test_the_served_template_is_the_tokenizers_with_system_and_earlier_turns(exported, server, tiny_base):
+    from ollama import Client
+
+    from pipeline.student import load_tokenizer
+
+    tokenizer = load_tokenizer(str(tiny_base))
+    chats = [
+        [{"role": "user", "content": "a b c"}],
+        [{"role": "system", "content": "rules"}, {"role": "user", "content": "a"}],
+        [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c d"}],
+    ]
+    for messages in chats:
+        expected = len(tokenizer.apply_chat_template(messages, add_generation_prompt=True)["input_ids"])
+        answer = Client(host=server.host).chat("tiny-student", messages, options={"num_predict": 1})
+        assert answer.prompt_eval_count == expected
+
+
+def test_other_answers_than_the_adapters_are_refused_with_the_reason(run, exported, tiny_base, tmp_path, monkeypatch):
+    """The served model is made of another adapter: what answers is not what was trained."""
+    import export_student
+
+    other = tmp_path / "other"
+    make_adapter(tiny_base, other, seed=6)
+    merge = export_student.merge
+    monkeypatch.setattr(export_student, "merge", lambda options, adapter, *rest: merge(options, other, *rest))
+    with pytest.raises(export_student.UserError, match="greedy answers part"):
+        export_student.main(["--config", run.config, "--ollama-name", "wrong", "--force"])
+    assert json.loads((run.adapter.parent / "export/export_report.json").read_text())["blessed"] is True
+
+
+def test_a_served_student_is_evaluated_like_an_adapter(run, exported):
+    ok("evaluate_student.py", "--config", run.config, "--ollama", "tiny-student", "--splits", "validation")
+    ok("evaluate_student.py", "--config", run.config, "--model", "sft", "--splits", "validation")
+    folder = run.adapter.parent / "eval"
+    served = rows_of(folder / "ollama-tiny-student/evaluation_results.jsonl")
+    local = rows_of(folder / "sft/evaluation_results.jsonl")
+    texts = lambda rows, mode: [row["text"] for row in rows if row["mode"] == mode]
+    equal = sum(a == b for a, b in zip(texts(served, "free"), texts(local, "free"), strict=True))
+    assert equal >= len(texts(served, "free")) - 1
+
+
+def test_ask_answers_on_stdout_and_by_status(run, exported, tmp_path):
+    schema = tmp_path / "schema.json"
+    schema.write_text(json.dumps(rows_of(run.out / "d_02_final_schemas.jsonl")[0]["schema"]), encoding="utf-8")
+    common = ["--config", run.config, "--schema", str(schema), "--date", "2024-03-17"]
+    for how in (["--ollama", "tiny-student"], ["--adapter", str(run.adapter)]):
+        free = run_script("ask.py", *common, *how, "--no-constrained", "anything")
+        assert free.returncode == 1, free.stderr
+        assert "does not satisfy" in free.stderr or "not JSON" in free.stderr
+        assert len(free.stdout.splitlines()) == 1
+    assert "no model nobody" in refused("ask.py", *common, "--ollama", "nobody", "anything")
+
+
+def test_the_student_as_teacher_is_validated_retried_cached_and_counted(run, exported, tmp_path, server):
+    shutil.copytree(run.out, tmp_path / "out")
+    args = ["--config", run.config, "--output-root", str(tmp_path / "out"), "--teacher-kind", "ollama"]
+    args += ["--teacher-model", "tiny-student", "--max-samples", "1", "--teacher-num-predict", "48"]
+    args += ["--teacher-think", "none"]
+    result = run_script("generate_dataset.py", *args, timeout=500)
+    assert "Traceback" not in result.stderr, result.stderr[-2000:]
+    assert (tmp_path / "out/teacher_cache.sqlite").exists()
+    meta = json.loads((tmp_path / "out/d_03_dataset.jsonl.meta.json").read_text())
+    assert meta["counts"]["teacher"]["calls"] > 0
+    again = run_script("generate_dataset.py", *args, "--force", timeout=500)
+    assert again.returncode == result.returncode
+    cost = json.loads((tmp_path / "out/d_03_dataset.jsonl.meta.json").read_text())["counts"]["teacher"]
+    assert cost["calls"] == 0
+    assert cost["cache_hits"] > 0
+
+
+def test_a_server_that_is_gone_stops_the_preflight_at_once(run):
+    said = refused("check_setup.py", "--config", str(ROOT / "config/defaults.json"), "--ollama-host", "http://127.0.0.1:9",
+                   "--base-model", "assets/embedded_base")  # fmt: skip
+    assert "ollama serve" in said
