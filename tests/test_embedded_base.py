@@ -22,8 +22,21 @@ def sampled_texts(count: int = 150) -> str:
     parts = []
     for number in range(count):
         rng = random.Random(f"purity-{number}")
-        for make in (data.schema_document, data.recall_document, data.instance_document, data.date_document):
-            for prompt, completion in make(rng, 3).rows:
+        documents = [
+            make(rng, 3)
+            for make in (
+                data.schema_document,
+                data.conditions_document,
+                data.lookup_document,
+                data.list_document,
+                data.recall_document,
+                data.instance_document,
+                data.date_document,
+            )
+        ]
+        documents += [data.pair_rows(rng, 3, form) for form in ("same", "other", "values")]
+        for document in documents:
+            for prompt, completion in document.rows:
                 parts += [prompt, completion]
     return "\n".join(parts)
 
@@ -59,6 +72,24 @@ def test_schema_documents_answer_with_instances_of_their_schema():
         for prompt, completion in document.rows:
             schema = json.loads(re.search(r"^Schema: (.*)$", prompt, re.MULTILINE)[1])
             assert SchemaJudge(schema).validator.is_valid(json.loads(completion)), completion
+
+
+def test_keyed_rows_supervise_values_that_their_context_decides():
+    for row, wanted in data.keyed_rows(random.Random(3), 2000, 20):
+        assert wanted
+        first = min(wanted)
+        assert {row[at] for at in wanted} <= set(row[:first])
+
+
+def test_lookups_are_answered_by_their_table():
+    for form in ("same", "other", "values"):
+        for prompt, completion in data.pair_rows(random.Random(4), 20, form).rows:
+            table, _, request = prompt.rpartition("\nRequest: ")
+            assert request
+            for word in re.findall(r"\w+", completion):
+                assert word in prompt, (form, prompt, completion)
+            if form == "values":
+                assert all(value in table for value in json.loads(completion))
 
 
 def test_a_word_has_the_same_tokens_after_a_space_a_quote_and_a_dot(tiny_student):
@@ -110,9 +141,9 @@ def test_the_builder_goes_on_from_its_checkpoint_and_ends(tmp_path, monkeypatch)
 
     monkeypatch.setattr(builder, "advance", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        builder.train(options, tmp_path, "cpu")
+        builder.train(options, tmp_path, "cpu", compiled=False)
     assert not (tmp_path / "model" / "model.safetensors").exists()
-    builder.train(options, tmp_path, "cpu")
+    builder.train(options, tmp_path, "cpu", compiled=False)
     assert len(calls) == 2 * len(RECIPE["stages"]) + 1
     assert (tmp_path / "model" / "model.safetensors").exists()
     assert json.loads((tmp_path / "model" / "tokenizer_config.json").read_text())["add_bos_token"] is True

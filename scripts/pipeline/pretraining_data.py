@@ -16,7 +16,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from pipeline.calendar import periods, render_calendar
-from pipeline.dsl import SchemaField, answer_schema, operators, operators_for, program, refusal
+from pipeline.dsl import SchemaField, answer_schema, condition_branches, operators, operators_for, program, refusal
 from pipeline.prompts import minify, render_content
 
 ONSETS = ("", "b", "c", "d", "f", "g", "h", "j", "l", "m", "n", "p", "qu", "r", "s", "t", "v", "w", "z") + (
@@ -341,7 +341,6 @@ def schema_document(rng: random.Random, rows: int, size: tuple[int, int] = (2, 4
     schema = answer_schema([entry.spec for entry in fields])
     named, calendar = _calendar(rng, words)
     seen_words = set(words.used)
-    rng.choice((1, 1, 2, 2, 3))
     result = []
     for _ in range(rows):
         row_words = Words(rng)
@@ -372,8 +371,144 @@ def schema_document(rng: random.Random, rows: int, size: tuple[int, int] = (2, 4
     return Document(result)
 
 
+def list_document(rng: random.Random, rows: int) -> Document:
+    """Requests that list words, texts and numbers between separators; the answer is the same list in another notation.
+
+    What it teaches is to go on in the request after the item that was written last.
+    """
+    keys = rng.sample(("field", "operator", "value", "name"), rng.choice((0, 0, 1, 2)))
+    size = max(1, len(keys))
+    wrap = lambda items: [
+        dict(zip(keys, items[i : i + size], strict=False)) if keys else items[i] for i in range(0, len(items), size)
+    ]
+    separator = rng.choice((" & ", ", ", " ; ", " > ", " ", " | ", " + "))
+    result = []
+    for _ in range(rows):
+        words = Words(rng)
+        said, items = [], []
+        for _ in range(rng.choice((1, 2, 3, 4, 5, 6, 8))):
+            draw = rng.random()
+            if draw < 0.7:
+                items.append(words.word(0.05))
+                said.append(items[-1])
+            elif draw < 0.85:
+                items.append(words.phrase(0.05))
+                said.append(f'"{items[-1]}"')
+            else:
+                text, value = _number(rng, "number")
+                said.append(text)
+                items.append(value)
+        result.append((f"Schema: {minify(keys)}\nRequest: {separator.join(said)}", minify(wrap(items))))
+    return Document(result)
+
+
+def pair_rows(rng: random.Random, rows: int, form: str, most: int = 6) -> Document:
+    """Rows with a small table each, of words and what they stand for; the request names some.
+
+    The answer is `same`: pairs in the table's notation, `other`: pairs in another notation, `values`: the list of what
+    they stand for. From copying after a repeated key to looking a key up that is not repeated.
+    """
+    notations = [
+        lambda pairs: ", ".join(f"{key}: {value}" for key, value in pairs),
+        lambda pairs: minify([{"description": key, "const": value} for key, value in pairs]),
+        lambda pairs: minify([{"field": key, "value": value} for key, value in pairs]),
+        lambda pairs: minify([{key: value} for key, value in pairs]),
+        lambda pairs: " & ".join(f"{key} = {value}" for key, value in pairs),
+    ]
+    result = []
+    for _ in range(rows):
+        words = Words(rng)
+        draw = words.word if rng.random() < 0.75 else words.phrase
+        pairs = [(draw(), words.word()) for _ in range(rng.randint(2, most))]
+        table, other = rng.sample(notations[:2] if form == "values" else notations, 2)
+        asked = rng.choices(pairs, k=rng.choice((1, 2, 3, 4)))
+        request = rng.choice((" & ", ", ", " ; ")).join(key for key, _ in asked)
+        if form == "values":
+            answer = minify([value for _, value in asked])
+        else:
+            answer = (table if form == "same" else other)(asked)
+            request = f"{request} {other([('key', 'value')])}" if form == "other" else request
+        result.append((f"{table(pairs)}\nRequest: {request}", answer))
+    return Document(result)
+
+
+def lookup_document(rng: random.Random, rows: int, size: tuple[int, int] = (3, 10)) -> Document:
+    """A table of phrases and the names that they stand for; a request says some of them, beside texts and numbers.
+
+    The answer is the list of names, texts and numbers in the order of the request: all that a schema row asks, without
+    its scaffolding, so that nearly every supervised token is a choice of where to look.
+    """
+    words, style = Words(rng), rng.choice(STYLES)
+    table = []
+    for _ in range(rng.randint(*size)):
+        phrases = tuple(words.phrase(0.1) for _ in range(rng.choice((1, 1, 2))))
+        name = name_in_style(phrases[0] if rng.random() < 0.5 else words.phrase(), style)
+        table.append((name, phrases))
+    form = rng.random()
+    if form < 0.4:
+        text = minify([{"description": ", ".join(phrases), "const": name} for name, phrases in table])
+    elif form < 0.7:
+        text = minify({"description": ", ".join(f"{phrase}: {name}" for name, phrases in table for phrase in phrases)})
+    elif form < 0.85:
+        text = "\n".join(f"{' / '.join(phrases)} = {name}" for name, phrases in table)
+    else:
+        text = minify({phrase: name for name, phrases in table for phrase in phrases})
+    filled = rng.random() < 0.4
+    result = []
+    for _ in range(rows):
+        said, wanted = [], []
+        for _ in range(rng.choice((1, 2, 2, 3, 3, 4, 5))):
+            draw = rng.random()
+            if draw < 0.7:
+                name, phrases = rng.choice(table)
+                said.append(rng.choice((*phrases, name)))
+                wanted.append(name)
+            elif draw < 0.85:
+                wanted.append(words.phrase(0.05))
+                said.append(f'"{wanted[-1]}"')
+            else:
+                text_of, value = _number(rng, "number")
+                said.append(text_of)
+                wanted.append(value)
+            if filled and rng.random() < 0.3:
+                said[-1] = f"{rng.choice(GLUE)} {said[-1]}"
+        request = rng.choice((" & ", ", ", " ; ", " > ", " ")).join(said)
+        result.append((f"{text}\nRequest: {request}", minify(wanted)))
+    return Document(result)
+
+
+def conditions_document(
+    rng: random.Random, rows: int, size: tuple[int, int] = (1, 4), *, names_only: bool = False
+) -> Document:
+    """The conditions of a schema in the shipped form without all around them: the answer is a list of conditions.
+
+    `names_only`: the request says fields alone, and the answer is the list of their names.
+    """
+    words = Words(rng)
+    made_up = rng.random() < 0.35
+    style = rng.choice(STYLES)
+    fields = [_field(rng, words, style, made_up) for _ in range(rng.randint(*size))]
+    branches = [branch for entry in fields for branch in condition_branches(entry.spec)]
+    schema = {"type": "array", "items": {"anyOf": branches}}
+    seen_words = set(words.used)
+    result = []
+    for _ in range(rows if names_only else 0):
+        asked = [rng.choice(fields) for _ in range(rng.choice((1, 2, 3, 4)))]
+        request = rng.choice((" & ", ", ", " + ")).join(rng.choice(entry.phrases) for entry in asked)
+        names = minify([entry.spec.name for entry in asked])
+        result.append((f"Schema: {minify(schema)}\nRequest: fields {request}", names))
+    for _ in range(0 if names_only else rows):
+        row_words = Words(rng)
+        row_words.used = set(seen_words)
+        entries = [rng.choice(fields) for _ in range(rng.choice((1, 1, 2, 2, 3)))]
+        pairs = [_condition(rng, row_words, entry, made_up) for entry in entries]
+        request = rng.choice((" & ", ", ", " + ")).join(pair[0] for pair in pairs)
+        result.append((f"Schema: {minify(schema)}\nRequest: {request}", minify([pair[1] for pair in pairs])))
+    return Document(result)
+
+
 def recall_document(rng: random.Random, rows: int, size: tuple[int, int] = (4, 24)) -> Document:
-    """Pairs in one of several notations; each row asks for the other side of one of them."""
+    """Pairs in one of several notations; each row asks for the other side of one of them, by hint or by value."""
     words = Words(rng)
     pairs = {words.phrase(0.05): words.phrase(0.05) for _ in range(rng.randint(*size))}
     form = rng.random()
@@ -382,14 +517,13 @@ def recall_document(rng: random.Random, rows: int, size: tuple[int, int] = (4, 2
     elif form < 0.7:
         text = ", ".join(f"{key}: {value}" for key, value in pairs.items())
     else:
-        text = minify([{"const": value, "description": key} for key, value in pairs.items()])
-    asked = rng.sample(list(pairs), min(rows, len(pairs)))
-    backwards = rng.random() < 0.3
+        text = minify([{"description": key, "const": value} for key, value in pairs.items()])
+    backwards = rng.random() < 0.1
     result = []
-    for key in asked:
+    for key in rng.sample(list(pairs), min(rows, len(pairs))):
         shown = key.replace(" ", "_") if form < 0.4 else key
         question, answer = (pairs[key], shown) if backwards else (shown, pairs[key])
-        result.append((f"{text}\n? {question}", answer))
+        result.append((f"{text}\nRequest: {question}", minify([answer])))
     return Document(result)
 
 
@@ -474,4 +608,28 @@ def gap_rows(rng: random.Random, tokens: int, rows: int, length: int) -> list[tu
         cut = rng.randint(0, len(noise))
         row = noise[:cut] + unit + noise[cut:] + unit
         result.append((row, len(row) - size + 1))
+    return result
+
+
+def keyed_rows(rng: random.Random, tokens: int, rows: int) -> list[tuple[list[int], set[int]]]:
+    """Keys and values of random tokens, then some keys again, each to be followed by its value.
+
+    Between key and value stand up to three fixed tokens, in the second part the same or others: from adjacent copying to
+    looking up over a gap. Rows of (offsets, supervised positions).
+    """
+    result = []
+    for _ in range(rows):
+        draw = lambda most: [rng.randrange(tokens) for _ in range(rng.randint(1, most))]
+        key_size, value_size = rng.choice((1, 1, 2, 3)), rng.choice((1, 2, 3))
+        pairs = [(draw(key_size), draw(value_size)) for _ in range(rng.randint(2, 8))]
+        between, after = draw(3) if rng.random() < 0.75 else [], draw(2) if rng.random() < 0.75 else []
+        row = [token for key, value in pairs for token in (*key, *between, *value, *after)]
+        asked = draw(3) if rng.random() < 0.6 else between
+        row += draw(4)
+        wanted: set[int] = set()
+        for key, value in rng.choices(pairs, k=rng.randint(3, 8)):
+            row += [*key, *asked]
+            wanted |= set(range(len(row), len(row) + len(value)))
+            row += [*value, *after]
+        result.append((row, wanted))
     return result

@@ -87,14 +87,17 @@ def labelled_hidden(body: Any, group: PrefixGroup) -> tuple[torch.Tensor, torch.
     return torch.cat(states), torch.cat(targets), torch.cat(numbers)
 
 
-def length_batches(lengths: list[int], waste: float = 0.15) -> list[list[int]]:
-    """Row numbers in batches of like length: the padding of a batch stays below `waste` of its tokens."""
+def length_batches(lengths: list[int], waste: float = 0.15, small: int = 1024) -> list[list[int]]:
+    """Row numbers in batches of like length: padding stays below `waste` of a batch's tokens, where they exceed `small`.
+
+    Small batches cost their kernel launches, not their arithmetic.
+    """
     batches: list[list[int]] = []
     total = 0
     for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):
         if batches:
             padded = lengths[batches[-1][0]] * (len(batches[-1]) + 1)
-            if total + lengths[row] >= (1 - waste) * padded:
+            if padded <= small or total + lengths[row] >= (1 - waste) * padded:
                 batches[-1].append(row)
                 total += lengths[row]
                 continue

@@ -17,7 +17,7 @@ from typing import Any
 from pipeline.artifacts import file_hash
 from pipeline.config import read_json_object
 from pipeline.errors import UserError
-from pipeline.paths import EMBEDDED_BASE, resolve
+from pipeline.paths import EMBEDDED_BASE, Layout, resolve
 from pipeline.prompts import render_completion, render_prompt
 
 LORA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -113,7 +113,7 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", category=SyntaxWarning)
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", category=UserWarning)
-    for name in ("torch.utils._pytree", "torchao", "accelerate", "peft"):
+    for name in ("torch.utils._pytree", "torchao", "accelerate", "peft", "bitsandbytes"):
         logging.getLogger(name).setLevel(logging.ERROR)
     from transformers.utils import logging as transformers_logging
 
@@ -192,6 +192,13 @@ def add_lora(model: Any, student: SimpleNamespace, placement: Placement, rank: i
         LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, bias="none", target_modules=LORA_TARGETS,
                    task_type="CAUSAL_LM"),
     )  # fmt: skip
+
+
+def kept_adapter(layout: Layout) -> Path:
+    """The adapter that the run keeps: of its result after alignment, else SFT's."""
+    if layout.result.exists():
+        return layout.root / read_json_object(layout.result)["adapter"]
+    return layout.sft_adapter
 
 
 def check_adapter(adapter: Path, base_model: str) -> None:
