@@ -1,0 +1,192 @@
+"""What the benchmarks share: models, rows of a stated shape, the arithmetic of both ways, and the last line.
+
+A benchmark runs baseline and ours as processes of their own, one after the other, so that each has its own peak memory;
+each side prints one JSON object as its last line, and the parent compares what they computed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import random
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+GEMMA3_270M = {
+    "vocab_size": 262_144, "hidden_size": 640, "intermediate_size": 2048, "num_hidden_layers": 18,
+    "num_attention_heads": 4, "num_key_value_heads": 1, "head_dim": 256, "sliding_window": 512,
+    "query_pre_attn_scalar": 256, "max_position_embeddings": 32_768,
+}  # fmt: skip
+
+
+def add_arguments(parser: argparse.ArgumentParser, sides: tuple[str, ...]) -> None:
+    """Flags that every benchmark has."""
+    parser.add_argument("--model", default="embedded", choices=("embedded", "gemma3-270m-random"))
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--side", choices=sides, help=argparse.SUPPRESS)
+
+
+def load_model(name: str, device: str) -> Any:
+    """The embedded base in float32, or the shape of Gemma 3 270M with random weights."""
+    import torch
+
+    dtype = torch.bfloat16 if device == "cuda" else torch.float32
+    if name == "embedded":
+        from transformers import AutoModelForCausalLM
+
+        return AutoModelForCausalLM.from_pretrained(ROOT / "assets/embedded_base", dtype=dtype).to(device)
+    from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+
+    torch.manual_seed(0)
+    return Gemma3ForCausalLM(Gemma3TextConfig(**GEMMA3_270M)).to(device, dtype)
+
+
+def tokenizer() -> Any:
+    """The embedded base's tokenizer; its ids are valid in both models."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(ROOT / "assets/embedded_base")
+
+
+def add_lora(model: Any) -> Any:
+    """LoRA of rank 16 on all linear layers, the same for the same torch seed."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    from pipeline.student import LORA_TARGETS
+
+    torch.manual_seed(0)
+    lora = LoraConfig(r=16, lora_alpha=32, target_modules=LORA_TARGETS, task_type="CAUSAL_LM")
+    return get_peft_model(model, lora)
+
+
+class Clock:
+    """The moments when optimiser steps ended, as a callback of a trainer; the first step is not timed."""
+
+    def __new__(cls) -> Any:
+        from transformers import TrainerCallback
+
+        class StepClock(TrainerCallback):
+            def __init__(self) -> None:
+                self.moments: list[float] = []
+
+            def on_step_end(self, *_: Any, **__: Any) -> None:
+                self.moments.append(time.perf_counter())
+
+        return StepClock()
+
+
+def trained(trainer: Any, clock: Any, device: str) -> dict[str, Any]:
+    """Train; {"seconds" after the first step, "losses", "adapter" (a probe of the trained weights), "peak_memory"}."""
+    trainer.train()
+    named = trainer.model.named_parameters()
+    return {
+        "seconds": clock.moments[-1] - clock.moments[0],
+        "losses": [entry["loss"] for entry in trainer.state.log_history if "loss" in entry],
+        "adapter": [p.detach().float().abs().sum().item() for n, p in named if "lora_B" in n],
+        "peak_memory": peak_memory_mib(device),
+    }
+
+
+def trainer_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Options of both sides' trainers."""
+    return {
+        "learning_rate": 1e-4, "max_steps": args.steps, "logging_steps": 1, "save_strategy": "no", "seed": 0,
+        "use_cpu": args.device == "cpu", "bf16": args.device == "cuda", "fp16": False, "max_grad_norm": 1.0,
+        "train_sampling_strategy": "sequential",
+    }  # fmt: skip
+
+
+def largest_difference(theirs: list[float], mine: list[float]) -> float:
+    """The largest relative difference of two lists."""
+    return max(abs(a - b) / max(abs(a), 1e-12) for a, b in zip(theirs, mine, strict=True))
+
+
+def make_rows(
+    groups: int, rows: int, prefix: int, suffix: int, labels: int, vocabulary: int, seed: int = 0
+) -> list[dict[str, Any]]:
+    """Groups of rows of random tokens: {"rows", "labels", "row_ids"}; the last `labels` of a row are supervised."""
+    rng = random.Random(seed)
+    draw = lambda count: [rng.randrange(10, min(vocabulary, 2000)) for _ in range(count)]
+    made = []
+    for group in range(groups):
+        shared = draw(prefix)
+        tokens = [shared + draw(suffix) for _ in range(rows)]
+        marks = [[-100] * (len(row) - labels) + row[-labels:] for row in tokens]
+        made.append({"rows": tokens, "labels": marks, "row_ids": [f"{group}-{i}" for i in range(rows)]})
+    return made
+
+
+def flops(config: Any, lengths: list[tuple[int, int]], logits: int) -> float:
+    """Forward arithmetic of segments (tokens before, new tokens) and of `logits` scored positions."""
+    c = config
+    heads, kv = c.num_attention_heads * c.head_dim, c.num_key_value_heads * c.head_dim
+    linear = 2 * c.hidden_size * (2 * heads + 2 * kv + 3 * c.intermediate_size)
+    total = 2.0 * c.hidden_size * c.vocab_size * logits
+    for kind in c.layer_types:
+        window = c.sliding_window if kind == "sliding_attention" else 1 << 30
+        for before, new in lengths:
+            seen = sum(min(window, before + i + 1) for i in range(new))
+            total += linear * new + 4.0 * heads * seen
+    return total
+
+
+def arithmetic_limit(config: Any, prefix: int, suffix: int, labels: int, rows: int, scored_all: bool) -> float:
+    """How much less arithmetic a shared prefix needs; `scored_all`: the baseline makes logits for every position."""
+    separate = [(0, prefix + suffix)] * rows
+    theirs = flops(config, separate, rows * (prefix + suffix if scored_all else labels))
+    ours = flops(config, [(0, prefix)] + [(prefix, suffix)] * rows, rows * labels)
+    return theirs / ours
+
+
+def peak_memory_mib(device: str) -> int:
+    """Peak memory of this process: of the device where it is one, else resident."""
+    if device == "cuda":
+        import torch
+
+        return round(torch.cuda.max_memory_allocated() / 2**20)
+    from pipeline.artifacts import peak_memory_mib as resident
+
+    return resident()
+
+
+def run_side(script: str, side: str, argv: list[str]) -> dict[str, Any]:
+    """What a side printed as its last line."""
+    command = [sys.executable, str(ROOT / "benchmarks" / script), "--side", side, *argv]
+    print(f"{script} {side} ...", file=sys.stderr, flush=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    if done.returncode:
+        raise SystemExit(done.stderr[-3000:])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def machine(device: str) -> dict[str, Any]:
+    """Hardware and versions."""
+    import os
+
+    import torch
+
+    from pipeline.artifacts import commit
+
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        model = names[0] if names else model
+    hardware = torch.cuda.get_device_name() if device == "cuda" else f"{os.cpu_count()} cores, {model}"
+    versions = {name: version(name) for name in ("torch", "transformers", "trl", "peft")}
+    return {"hardware": hardware, "versions": versions, "commit": commit()}
+
+
+def print_result(result: dict[str, Any]) -> None:
+    """The last line."""
+    rounded = {k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in result.items()}
+    print(json.dumps(rounded))

@@ -1,0 +1,129 @@
+"""DPO: TRL's DPOTrainer as shipped (LoRA, reference precomputed) against the trainer of this project.
+
+Same pairs, same order, same updates. K pairs of one schema share a prefix of P tokens; chosen and rejected are the last L
+of S tokens after it. TRL computes its reference as the base under the adapter, ours as the policy that is handed in; with
+a fresh adapter the two are the same. The losses of every step are compared. The first step is left out of the times.
+
+    uv run python benchmarks/dpo.py
+    uv run python benchmarks/dpo.py --model gemma3-270m-random --steps 2 --rows 8
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from typing import Any
+
+import common
+
+BETA = 0.1
+
+
+def pairs_of(args: argparse.Namespace, vocabulary: int) -> list[dict[str, Any]]:
+    """One group a step: rows 2i and 2i + 1 have one prompt and end in chosen and rejected."""
+    made = common.make_rows(args.steps, 2 * args.rows, args.prefix, args.suffix, args.labels, vocabulary)
+    for group in made:
+        for index in range(0, 2 * args.rows, 2):
+            prompt = group["rows"][index][: -args.labels]
+            group["rows"][index + 1][: -args.labels] = prompt
+    return made
+
+
+def baseline(args: argparse.Namespace) -> dict[str, Any]:
+    """TRL as shipped."""
+    from datasets import Dataset
+    from trl import DPOConfig, DPOTrainer
+
+    model = common.add_lora(common.load_model(args.model, args.device))
+    cut = args.prefix + args.suffix - args.labels
+    rows = [
+        {
+            "prompt_ids": group["rows"][i][:cut],
+            "chosen_ids": group["rows"][i][cut:],
+            "rejected_ids": group["rows"][i + 1][cut:],
+        }
+        for group in pairs_of(args, model.config.vocab_size)
+        for i in range(0, 2 * args.rows, 2)
+    ]
+
+    class Prepared(DPOTrainer):
+        """DPOTrainer whose rows are token ids already."""
+
+        def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
+            return dataset
+
+    config = DPOConfig(
+        output_dir=tempfile.mkdtemp(), per_device_train_batch_size=args.micro_batch, beta=BETA, max_length=None,
+        gradient_accumulation_steps=args.rows // args.micro_batch, precompute_ref_log_probs=True,
+        gradient_checkpointing=False, report_to="none", disable_tqdm=True, dataloader_pin_memory=False,
+        lr_scheduler_type="linear", **common.trainer_settings(args),
+    )  # fmt: skip
+    clock = common.Clock()
+    started = time.perf_counter()
+    data = Dataset.from_list(rows)
+    trainer = Prepared(model, args=config, train_dataset=data, processing_class=common.tokenizer(), callbacks=[clock])
+    reference = time.perf_counter() - started
+    return common.trained(trainer, clock, args.device) | {"reference_seconds": reference}
+
+
+def ours(args: argparse.Namespace) -> dict[str, Any]:
+    """Shared prefixes, for policy and reference."""
+    from datasets import Dataset
+
+    from pipeline.trainers import GroupDPOTrainer, dpo_config
+    from train_alignment import add_reference
+
+    model = common.add_lora(common.load_model(args.model, args.device))
+    groups = pairs_of(args, model.config.vocab_size)
+    started = time.perf_counter()
+    add_reference(groups, model.get_base_model(), 0)
+    reference = time.perf_counter() - started
+    config = dpo_config(tempfile.mkdtemp(), gradient_accumulation_steps=1, beta=BETA, **common.trainer_settings(args))
+    clock = common.Clock()
+    trainer = GroupDPOTrainer(
+        model=model, args=config, train_dataset=Dataset.from_list(groups), callbacks=[clock],
+        processing_class=common.tokenizer(), sft_weight=0.0, max_chosen_drop=1e9,
+    )  # fmt: skip
+    return common.trained(trainer, clock, args.device) | {"reference_seconds": reference}
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    common.add_arguments(parser, ("baseline", "ours"))
+    parser.add_argument("--steps", type=int, default=4, help="optimiser steps, one schema each; the first is not timed")
+    parser.add_argument("--rows", type=int, default=8, help="K: pairs a schema")
+    parser.add_argument("--prefix", type=int, default=900, help="P: shared tokens")
+    parser.add_argument("--suffix", type=int, default=110, help="S: tokens of a side after them")
+    parser.add_argument("--labels", type=int, default=70, help="L: tokens of chosen and of rejected")
+    parser.add_argument("--micro-batch", type=int, help="the baseline's pairs (default: 8 embedded, 2 for 270M)")
+    args = parser.parse_args(argv)
+    args.micro_batch = args.micro_batch or (8 if args.model == "embedded" or args.device == "cuda" else 2)
+    if args.side:
+        print(json.dumps({"baseline": baseline, "ours": ours}[args.side](args)))
+        return 0
+    given = sys.argv[1:] if argv is None else argv
+    theirs, mine = (common.run_side("dpo.py", side, given) for side in ("baseline", "ours"))
+    difference = common.largest_difference(theirs["losses"], mine["losses"])
+    config = common.load_model(args.model, "cpu").config
+    limit = common.arithmetic_limit(config, args.prefix, args.suffix, args.labels, 2 * args.rows, True)
+    ratio = theirs["seconds"] / mine["seconds"]
+    print(f"DPO, {args.model}: {ratio:.1f} times as fast as TRL's DPOTrainer; less arithmetic allows {limit:.1f} times")
+    common.print_result(
+        {
+            "name": "dpo", "baseline": f"trl.DPOTrainer, micro-batch {args.micro_batch} pairs", "model": args.model,
+            "P": args.prefix, "S": args.suffix, "labels": args.labels, "K": args.rows, "steps_timed": args.steps - 1,
+            "seconds_baseline": theirs["seconds"], "seconds_ours": mine["seconds"], "ratio": ratio,
+            "arithmetic_limit": limit, "seconds_reference_baseline": theirs["reference_seconds"],
+            "seconds_reference_ours": mine["reference_seconds"], "max_difference": difference,
+            "peak_memory_baseline_mib": theirs["peak_memory"], "peak_memory_ours_mib": mine["peak_memory"],
+            **common.machine(args.device),
+        }
+    )  # fmt: skip
+    return 0 if difference < 1e-3 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

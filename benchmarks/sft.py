@@ -1,0 +1,104 @@
+"""SFT: TRL's SFTTrainer as shipped (completion-only loss) against the trainer of this project, LoRA on both.
+
+Same rows, same order, same updates, same seed. The losses of every step and the adapters at the end are compared. Random
+tokens: prefix P, suffix S with L supervised tokens, K rows a schema. The first step is left out of the times.
+
+    uv run python benchmarks/sft.py
+    uv run python benchmarks/sft.py --model gemma3-270m-random --steps 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from typing import Any
+
+import common
+
+
+def groups_of(args: argparse.Namespace, model: Any) -> list[dict[str, Any]]:
+    """One group a step."""
+    return common.make_rows(
+        args.steps, args.rows, args.prefix, args.suffix, args.labels, model.config.vocab_size
+    )  # fmt: skip
+
+
+def baseline(args: argparse.Namespace) -> dict[str, Any]:
+    """TRL as shipped."""
+    from datasets import Dataset
+    from trl import SFTConfig, SFTTrainer
+
+    model = common.add_lora(common.load_model(args.model, args.device))
+    rows = [
+        {"input_ids": row, "completion_mask": [int(label != -100) for label in labels]}
+        for group in groups_of(args, model)
+        for row, labels in zip(group["rows"], group["labels"], strict=True)
+    ]
+    config = SFTConfig(
+        output_dir=tempfile.mkdtemp(), per_device_train_batch_size=args.micro_batch,
+        gradient_accumulation_steps=args.rows // args.micro_batch, completion_only_loss=True, max_length=None,
+        gradient_checkpointing=False, report_to="none", disable_tqdm=True, dataloader_pin_memory=False,
+        lr_scheduler_type="cosine", **common.trainer_settings(args),
+    )  # fmt: skip
+    clock = common.Clock()
+    data = Dataset.from_list(rows)
+    trainer = SFTTrainer(model, config, train_dataset=data, processing_class=common.tokenizer(), callbacks=[clock])
+    return common.trained(trainer, clock, args.device)
+
+
+def ours(args: argparse.Namespace) -> dict[str, Any]:
+    """Shared prefixes."""
+    from datasets import Dataset
+
+    from pipeline.trainers import GroupSFTTrainer, sft_config
+
+    model = common.add_lora(common.load_model(args.model, args.device))
+    config = sft_config(tempfile.mkdtemp(), gradient_accumulation_steps=1, **common.trainer_settings(args))
+    clock = common.Clock()
+    trainer = GroupSFTTrainer(
+        model, config, train_dataset=Dataset.from_list(groups_of(args, model)), callbacks=[clock],
+        processing_class=common.tokenizer(), shared_prefix=True, measure=None,
+    )  # fmt: skip
+    return common.trained(trainer, clock, args.device)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    common.add_arguments(parser, ("baseline", "ours"))
+    parser.add_argument("--steps", type=int, default=4, help="optimiser steps, one schema each; the first is not timed")
+    parser.add_argument("--rows", type=int, default=16, help="K: rows a schema")
+    parser.add_argument("--prefix", type=int, default=900, help="P: shared tokens")
+    parser.add_argument("--suffix", type=int, default=110, help="S: tokens of a row after them")
+    parser.add_argument("--labels", type=int, default=70, help="L: supervised tokens of a row")
+    parser.add_argument("--micro-batch", type=int, help="the baseline's (default: 16 embedded, 4 for 270M: what fits)")
+    args = parser.parse_args(argv)
+    args.micro_batch = args.micro_batch or (16 if args.model == "embedded" or args.device == "cuda" else 4)
+    if args.side:
+        print(json.dumps({"baseline": baseline, "ours": ours}[args.side](args)))
+        return 0
+    given = sys.argv[1:] if argv is None else argv
+    theirs, mine = (common.run_side("sft.py", side, given) for side in ("baseline", "ours"))
+    difference = common.largest_difference(theirs["losses"], mine["losses"])
+    weights = common.largest_difference(theirs["adapter"], mine["adapter"])
+    limit = common.arithmetic_limit(
+        common.load_model(args.model, "cpu").config, args.prefix, args.suffix, args.labels, args.rows, True
+    )
+    ratio = theirs["seconds"] / mine["seconds"]
+    print(f"SFT, {args.model}: {ratio:.1f} times as fast as TRL's SFTTrainer; less arithmetic allows {limit:.1f} times")
+    common.print_result(
+        {
+            "name": "sft", "baseline": f"trl.SFTTrainer, completion-only, micro-batch {args.micro_batch}",
+            "model": args.model, "P": args.prefix, "S": args.suffix, "labels": args.labels, "K": args.rows,
+            "steps_timed": args.steps - 1, "seconds_baseline": theirs["seconds"], "seconds_ours": mine["seconds"],
+            "ratio": ratio, "arithmetic_limit": limit, "max_difference": difference,
+            "max_difference_weights": weights, "peak_memory_baseline_mib": theirs["peak_memory"],
+            "peak_memory_ours_mib": mine["peak_memory"], **common.machine(args.device),
+        }
+    )  # fmt: skip
+    return 0 if difference < 1e-3 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
