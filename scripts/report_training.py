@@ -34,6 +34,7 @@ SPLITS = {
     "test_seen": "seen schemas, new requests",
     "test": "unseen schemas and domains",
     "new_words": "unseen schemas of made-up words",
+    "gold": "gold (written by hand)",
     "validation": "validation",
 }
 

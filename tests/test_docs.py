@@ -16,7 +16,7 @@ TRACKED = subprocess.run(
 ).stdout.split()
 OTHER_FLAGS = {
     "--config", "--force", "--help", "--base", "--from", "--until", "--preview", "--slow", "--install", "--output",
-    "--seed",
+    "--seed", "--ollama", "--schema", "--compile", "--model", "--device", "--steps", "--rows", "--simulations",
 }  # fmt: skip
 
 

@@ -13,53 +13,9 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, run_script
+from tests_support import config_for, ok, refused, rows_of
 
 SCRIPTS = sorted(p.name for p in (ROOT / "scripts").glob("*.py"))
-
-
-def config_for(folder: Path, base: Path | str, **sections) -> Path:
-    """A small offline config with its own root."""
-    small = {
-        "run": {"output_root": str(folder / "out")},
-        "student": {"base_model": str(base)},
-        "schemas": {
-            "train_schemas": 6,
-            "validation_schemas": 2,
-            "align_schemas": 4,
-            "test_schemas": 2,
-            "new_word_schemas": 2,
-        },
-        "dataset": {
-            "rows_per_schema": 6,
-            "seen_schemas": 2,
-            "evaluation_rows_per_schema": 2,
-            "align_rows_per_schema": 2,
-        },
-        "evaluation": {"max_new_tokens": 12},
-        "training": {"lora_rank": 2, "generated_rows": 4, "rows_per_group": 4},
-    }
-    for section, values in sections.items():
-        small[section] = small.get(section, {}) | values
-    path = folder / "config.json"
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"extends": str(ROOT / "config/offline.json"), **small}), encoding="utf-8")
-    return path
-
-
-def ok(name: str, *args: str, **kwargs) -> str:
-    result = run_script(name, *args, **kwargs)
-    assert result.returncode == 0, result.stderr[-3000:]
-    return result.stdout
-
-
-def refused(name: str, *args: str, **kwargs) -> str:
-    """The one sentence of a run that ends with exit status 2."""
-    result = run_script(name, *args, **kwargs)
-    assert result.returncode == 2, (result.returncode, result.stderr[-2000:])
-    assert "Traceback" not in result.stderr
-    errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1, result.stderr
-    return errors[0]
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +35,6 @@ def root(data, tmp_path) -> Path:
     text = (data / "config.json").read_text(encoding="utf-8").replace(str(data / "out"), str(tmp_path / "out"))
     (tmp_path / "config.json").write_text(text, encoding="utf-8")
     return tmp_path
-
-
-def rows_of(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
