@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The whole chain, each stage only where it is not up to date. Hands on the flags that all stages share: --config,
-# --output-root, --run-name, --max-steps, --max-samples, --seed, --languages, --force.
+# --output-root, --run-name, --max-steps, --max-samples, --seed, --languages, --schemas, --force.
 #   ./runAll.sh --config config/offline.json                      no GPU, no Ollama, no model hub
+#   ./runAll.sh --config config/offline.json --schemas examples   your own JSON Schemas
 #   ./runAll.sh --config config/defaults.json --from training     stages: specs schemas dataset corpus base training
 #                                                                 evaluation pairs alignment aligned report
 set -euo pipefail
@@ -13,12 +14,12 @@ while [ $# -gt 0 ]; do
   case "$1" in
     --from) first=${2:?--from needs a stage} && shift 2 ;;
     --until) last=${2:?--until needs a stage} && shift 2 ;;
-    --config | --output-root | --run-name | --max-steps | --max-samples | --seed | --languages)
+    --config | --output-root | --run-name | --max-steps | --max-samples | --seed | --languages | --schemas)
       shared+=("$1" "${2:?$1 needs a value}") && shift 2 ;;
-    --config=* | --output-root=* | --run-name=* | --max-steps=* | --max-samples=* | --seed=* | --languages=*)
+    --config=* | --output-root=* | --run-name=* | --max-steps=* | --max-samples=* | --seed=* | --languages=* | --schemas=*)
       shared+=("$1") && shift ;;
     --force) shared+=("$1") && shift ;;
-    -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0" && exit 0 ;;
+    -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0" && exit 0 ;;
     *)
       echo "error: runAll.sh does not take $1; give it to a stage's own runner or script (--help lists its flags)" >&2
       exit 2 ;;

@@ -24,7 +24,7 @@ from pipeline import errors
 from pipeline.artifacts import Stage, content_id, locked, read_jsonl, write_jsonl
 from pipeline.config import parse_options
 from pipeline.errors import UserError
-from pipeline.evaluation import Answerer, by_schema, decision_schemas, load_schemas
+from pipeline.evaluation import Answerer, by_schema, decision_rows, load_schemas
 from pipeline.paths import Layout
 from pipeline.progress import progress
 
@@ -126,8 +126,8 @@ def main(argv: list[str] | None = None) -> int:
             raise UserError(
                 f"{layout.dataset} has no align rows; set --align-schemas above 0 and make d_02 and d_03 again"
             )
-        kept = decision_schemas(list({r["schema_id"] for r in rows}), options.pairs.decision_share)
-        rows = [r for r in rows if r["schema_id"] not in kept][: options.run.max_samples]
+        kept = decision_rows(rows, options.pairs.decision_share)
+        rows = [r for r in rows if r["row_id"] not in kept][: options.run.max_samples]
         pairs, counts = make_pairs(options, layout, adapter, rows)
         stage.set_aside()
         write_jsonl(layout.pairs, pairs)

@@ -4,17 +4,22 @@ Variants differ in their subset of fields, order, name style, operator aliases a
 read the schema. The held-out domains are divided between validation, align and test; `new_words` are schemas of made-up
 domains whose words occur nowhere else.
 
-In   outputs/d_01_domain_specs.jsonl
+With --schemas, a folder of your own JSON Schemas (any draft) takes the place of the domains: each is accepted, accepted
+with keywords that decoding cannot enforce, or refused with the reason.
+
+In   outputs/d_01_domain_specs.jsonl, or the folder of --schemas
 Out  outputs/d_02_final_schemas.jsonl   schema_id, domain, split, schema, operators (alias -> canonical), fields (name,
                                         type, words, operators, values, absent_values), absent_fields
 
     uv run python scripts/build_schemas.py --config config/offline.json
+    uv run python scripts/build_schemas.py --config config/offline.json --schemas examples
     uv run python scripts/build_schemas.py --train-schemas 800 --max-fields 8
 """
 
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,6 +30,7 @@ from pipeline.errors import UserError
 from pipeline.paths import Layout
 
 VERSION = 1
+FEW = 8
 HELD_OUT = ("validation", "align", "test")
 
 
@@ -186,9 +192,159 @@ def build(specs: list[dict[str, Any]], options: SimpleNamespace, run: SimpleName
     return rows
 
 
+def variant_of(schema: Any, rng: random.Random) -> Any:
+    """The schema with its properties in another order and without some that are optional."""
+    from pipeline.json_schemas import children
+
+    if not isinstance(schema, dict):
+        return schema
+    result = dict(schema)
+    for path, part in children(schema):
+        if len(path) == 1:
+            result[path[0]] = variant_of(part, rng)
+        else:
+            if result[path[0]] is schema[path[0]]:
+                result[path[0]] = schema[path[0]].copy()
+            result[path[0]][path[1]] = variant_of(part, rng)
+    if "$defs" in schema:
+        result["$defs"] = {name: variant_of(part, rng) for name, part in schema["$defs"].items()}
+    known = result.get("properties")
+    if known and not {"if", "dependentRequired", "dependentSchemas", "anyOf", "oneOf", "allOf", "not"} & set(schema):
+        needed = set(schema.get("required", []))
+        optional = [name for name in known if name not in needed]
+        gone = set(rng.sample(optional, rng.randint(0, len(optional) // 2)))
+        names = [name for name in known if name not in gone]
+        rng.shuffle(names)
+        result["properties"] = {name: known[name] for name in names}
+    return result
+
+
+def own_row(name: str, schema: Any, split: str, unenforced: tuple[str, ...]) -> dict[str, Any]:
+    """One d_02 row from a user's schema."""
+    from pipeline.dsl import with_refusal
+    from pipeline.schema_language import words_of
+
+    answer = with_refusal(schema)
+    said = schema.get("title") if isinstance(schema, dict) else None
+    title = words_of(said if isinstance(said, str) and 0 < len(said) <= 40 else name.rpartition("/")[2])
+    return {
+        "schema_id": content_id(answer),
+        "domain": name,
+        "title": title,
+        "split": split,
+        "schema": answer,
+        "operators": {},
+        "unenforced": list(unenforced),
+    }
+
+
+def own_splits(names: list[str], seed: int) -> dict[str, str]:
+    """Name -> split; with fewer than FEW schemas all of them are trained on."""
+    shuffled = sorted(names)
+    random.Random(f"{seed}-own").shuffle(shuffled)
+    splits = dict.fromkeys(shuffled, "train")
+    if len(names) >= FEW:
+        start = 0
+        for split, share in (("test", 0.2), ("align", 0.15), ("validation", 0.1)):
+            count = max(1, round(share * len(names)))
+            splits |= dict.fromkeys(shuffled[start : start + count], split)
+            start += count
+    return splits
+
+
+def refused_because(schema: Any, renderer: Any, limit: int) -> str | None:
+    """Why a schema cannot be learned, or None: nothing satisfies it, or its prompt leaves no room for an answer."""
+    from pipeline.dsl import with_refusal
+    from pipeline.instances import NoInstance, Sampler
+
+    try:
+        Sampler(schema).sample(random.Random(0))
+    except NoInstance:
+        return "no value that satisfies it was found"
+    length = len(renderer.request(with_refusal(schema), "", "2024-01-01"))
+    if length > 0.8 * limit:
+        return f"its prompt has {length} tokens of --max-seq-length {limit}; an answer needs room"
+    return None
+
+
+def build_own(schemas: dict[str, Any], options: SimpleNamespace) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """(d_02 rows of a user's schemas and their variants, name -> why it was refused)."""
+    from pipeline.constraints import enforceable
+    from pipeline.dsl import with_refusal
+    from pipeline.student import Renderer, load_tokenizer
+
+    student = options.student
+    renderer = Renderer(load_tokenizer(student.base_model))
+    refused = {}
+    for name, schema in schemas.items():
+        if why := refused_because(schema, renderer, student.max_seq_length):
+            refused[name] = why
+    accepted = [name for name in schemas if name not in refused]
+    if not accepted:
+        raise UserError("; ".join(f"{name}: {why}" for name, why in refused.items()))
+    rows: list[dict[str, Any]] = []
+    for name, split in own_splits(accepted, options.run.seed).items():
+        rows.append(own_row(name, schemas[name], split, enforceable(with_refusal(schemas[name]))[1]))
+        known = {rows[-1]["schema_id"]}
+        for number in range(options.schemas.variants if split == "train" else 0):
+            variant = variant_of(schemas[name], random.Random(f"{options.run.seed}-{name}-{number}"))
+            row = own_row(name, variant, "train", enforceable(with_refusal(variant))[1]) | {"variant": number + 1}
+            if row["schema_id"] not in known and refused_because(variant, renderer, student.max_seq_length) is None:
+                known.add(row["schema_id"])
+                rows.append(row)
+    if len(accepted) < FEW:
+        originals = [row for row in rows if "variant" not in row]
+        for row in originals:
+            row["shared"] = max(8, options.schemas.train_schemas // len(rows)) * 8
+    return rows, refused
+
+
+def table_of(rows: list[dict[str, Any]], refused: dict[str, str]) -> str:
+    """Lines of a user's schemas: accepted, accepted with keywords that decoding cannot enforce, refused."""
+    lines = []
+    for row in rows:
+        if "variant" not in row:
+            loose = (
+                f"accepted; not enforced while decoding: {', '.join(row['unenforced'])}"
+                if row["unenforced"]
+                else "accepted"
+            )
+            lines.append(f"  {row['domain']:<24} {row['split']:<11} {loose}")
+    return "\n".join([*lines, *(f"  {name:<24} {'refused':<11} {why}" for name, why in refused.items())])
+
+
+def build_from_folder(options: SimpleNamespace, layout: Layout) -> int:
+    """d_02 from a folder of the user's own schemas."""
+    from pipeline.json_schemas import read_folder
+    from pipeline.student import base_inputs
+
+    folder = Path(options.run.schemas)
+    facts = {"schemas": {"variants": options.schemas.variants, "train_schemas": options.schemas.train_schemas}}
+    facts |= {"seed": options.run.seed, "max_seq_length": options.student.max_seq_length}
+    facts |= {"base_model": options.student.base_model}
+    with locked(layout.root, "schemas"):
+        read = read_folder(folder)
+        inputs = [*sorted(folder.rglob("*.json")), *base_inputs(options.student)]
+        stage = Stage("schemas", VERSION, layout.root, [layout.schemas], facts, inputs)
+        if not options.force and stage.up_to_date():
+            return 0
+        rows, refused = build_own(read, options)
+        stage.set_aside()
+        write_jsonl(layout.schemas, rows)
+        print(table_of(rows, refused))
+        originals = sum("variant" not in row for row in rows)
+        counts = {"schemas": originals, "variants": len(rows) - originals, "refused": refused}
+        stage.finish(
+            counts, f"{originals} schemas of {folder} and {len(rows) - originals} variants, {len(refused)} refused"
+        )
+    return 0
+
+
 def main(argv: list[str] | None = None) -> int:
-    options = parse_options(argv, __doc__, ("run", "schemas"))
+    options = parse_options(argv, __doc__, ("run", "schemas", "student"))
     layout = Layout(options.run)
+    if options.run.schemas:
+        return build_from_folder(options, layout)
     facts = {"schemas": vars(options.schemas)}
     facts |= {key: getattr(options.run, key) for key in ("seed", "languages", "max_samples")}
     with locked(layout.root, "schemas"):

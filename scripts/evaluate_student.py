@@ -198,6 +198,9 @@ def main(argv: list[str] | None = None) -> int:
         if adapter is not None:
             check_adapter(adapter, options.student.base_model)
         folder = layout.evaluation(name)
+        if options.run.schemas:  # the gold set is of the shipped language
+            options.evaluation.splits = [split for split in options.evaluation.splits if split != "gold"]
+        splits = options.evaluation.splits
         evaluation = {k: v for k, v in vars(options.evaluation).items() if k not in ("model", "adapter")}
         facts = {
             "evaluation": evaluation,
@@ -222,7 +225,6 @@ def main(argv: list[str] | None = None) -> int:
         )
         if not options.force and stage.up_to_date():
             return 0
-        splits = options.evaluation.splits
         schemas, rows = measured(layout, splits, options.evaluation.gold_rows)
         if options.run.max_samples:
             rows = [r for s in splits for r in [x for x in rows if x["split"] == s][: options.run.max_samples]]

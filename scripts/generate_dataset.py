@@ -32,6 +32,7 @@ from typing import Any
 from pipeline import errors
 from pipeline.artifacts import Stage, content_id, locked, read_jsonl, write_jsonl
 from pipeline.config import parse_options
+from pipeline.dsl import is_refusal, steps_of
 from pipeline.errors import UserError
 from pipeline.paths import Layout
 from pipeline.progress import progress
@@ -44,8 +45,14 @@ FIRST_DAY, DAYS = date(2023, 1, 1), 1200
 def wanted_rows(
     row: dict[str, Any], number: int, options: SimpleNamespace, max_samples: int | None
 ) -> list[tuple[str, int]]:
-    """(split, rows) that this schema gives; `number` counts the train schemas from 0."""
-    if row["split"] == "train":
+    """(split, rows) that this schema gives; `number` counts the train schemas from 0.
+
+    Where a user's schemas are few, each of them gives rows of every split.
+    """
+    if row.get("shared"):
+        held_out = options.evaluation_rows_per_schema * 4
+        wanted = [("train", row["shared"]), ("validation", held_out), ("align", held_out), ("test_seen", held_out)]
+    elif row["split"] == "train":
         wanted = [("train", options.rows_per_schema)]
         if number < options.seen_schemas:
             wanted.append(("test_seen", options.evaluation_rows_per_schema))
@@ -155,7 +162,7 @@ def rows_of_schema(
                         "row_id": content_id(row["schema_id"], language, query.text, query.current_date),
                         **about,
                         "ast": ast,
-                        "kind": "refusal" if "refusal" in ast else "program",
+                        "kind": "refusal" if is_refusal(ast) else "program",
                         "is_valid": True,
                         "error_type": None,
                         "teacher": teacher.name,
@@ -209,10 +216,10 @@ def counts_of(rows: list[dict[str, Any]], rejected: list[dict[str, Any]]) -> dic
     for key in ("split", "language", "kind"):
         counts[key] = dict(Counter(row[key] for row in rows))
     conditions = Counter(
-        sum(len(step["conditions"]) for step in row["ast"]["steps"]) for row in rows if "steps" in row["ast"]
+        sum(len(step["conditions"]) for step in steps_of(row["ast"])) for row in rows if steps_of(row["ast"])
     )
     counts["conditions"] = {str(key): conditions[key] for key in sorted(conditions)}
-    counts["timeframe"] = sum("timeframe" in row["ast"] for row in rows)
+    counts["timeframe"] = sum(isinstance(row["ast"], dict) and "timeframe" in row["ast"] for row in rows)
     return counts
 
 

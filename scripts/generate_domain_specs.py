@@ -48,6 +48,9 @@ def main(argv: list[str] | None = None) -> int:
     from pipeline.teacher import teacher_facts
 
     layout = Layout(options.run)
+    if options.run.schemas:
+        print(f"domain specs: not needed, the schemas of {options.run.schemas} take their place")
+        return 0
     domains_file = resolve(options.domain_specs.domains_file)
     stage = Stage(
         "domain specs", VERSION, layout.root, [layout.domain_specs],

@@ -23,7 +23,7 @@ from typing import Any
 from pipeline import errors
 from pipeline.artifacts import Stage, locked, read_jsonl, write_json, write_jsonl
 from pipeline.config import parse_options
-from pipeline.evaluation import Answerer, batches, decision_schemas, judged, load_schemas
+from pipeline.evaluation import Answerer, batches, decision_rows, judged, load_schemas
 from pipeline.paths import Layout
 from pipeline.progress import progress
 from pipeline.statistics import paired_difference
@@ -173,8 +173,8 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         pairs = list(read_jsonl(layout.pairs, "build_alignment_pairs.py"))
         rows = [r for r in read_jsonl(layout.dataset, "generate_dataset.py") if r["split"] == "align"]
-        kept = decision_schemas(list({r["schema_id"] for r in rows}), options.pairs.decision_share)
-        rows = [r for r in rows if r["schema_id"] in kept][: options.run.max_samples]
+        kept = decision_rows(rows, options.pairs.decision_share)
+        rows = [r for r in rows if r["row_id"] in kept][: options.run.max_samples]
         stage.set_aside()
         shutil.rmtree(layout.dpo_adapter, ignore_errors=True)
         schemas = load_schemas(layout.schemas)

@@ -1,13 +1,14 @@
 """What it means for two ASTs to be equal, and for an answer to be valid.
 
 Equality after normalisation: object keys unordered, arrays marked `x-set` unordered, values marked `x-label` ignored,
-numbers by value, date-times by moment. What is a set or a label is said in the schema, so that nothing here knows a
+numbers by value, date-times by moment, a property that equals its `default` as if it were absent. What is a set or a label is said in the schema, so that nothing here knows a
 DSL by name. Rules that JSON Schema cannot say (a range in order, a start not after its end) are checked after it.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from jsonschema.exceptions import best_match
 from jsonschema.protocols import Validator
 
 from pipeline.artifacts import canonical
+from pipeline.dsl import is_refusal, steps_of
 
 IGNORED = "label"
 
@@ -26,7 +28,8 @@ class SchemaJudge:
     def __init__(self, schema: dict[str, Any]) -> None:
         self.schema = schema
         self.validator: Validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
-        self._branches: dict[int, list[Validator]] = {}
+        self.definitions = schema.get("$defs", {}) if isinstance(schema, dict) else {}
+        self._validators: dict[int, Validator] = {}
 
     def error(self, ast: Any) -> tuple[str, str] | None:
         """(error type, message) of what is wrong with an answer, or None: schema first, then the DSL's own rules."""
@@ -44,44 +47,88 @@ class SchemaJudge:
 
     def normal(self, ast: Any) -> str:
         """The normal form as text: equal exactly where two ASTs mean the same."""
-        return canonical(self._normal(self.schema, ast))
+        return canonical(self._normal([self.schema], ast))
 
     def same(self, left: Any, right: Any) -> bool:
         """Whether two ASTs mean the same."""
         return self.normal(left) == self.normal(right)
 
-    def _branch(self, schema: dict[str, Any], value: Any) -> dict[str, Any]:
-        for keyword in ("anyOf", "oneOf"):
-            if keyword in schema:
-                key = id(schema[keyword])
-                if key not in self._branches:
-                    self._branches[key] = [Draft202012Validator(branch) for branch in schema[keyword]]
-                for branch, validator in zip(schema[keyword], self._branches[key], strict=True):
-                    if validator.is_valid(value):
-                        return branch
-        return schema
+    def _holds(self, schema: Any, value: Any) -> bool:
+        """Whether a value satisfies a part of this schema; validators are made once a part."""
+        if isinstance(schema, bool):
+            return schema
+        if id(schema) not in self._validators:
+            self._validators[id(schema)] = self.validator.evolve(schema=schema)
+        return bool(self._validators[id(schema)].is_valid(value))
 
-    def _normal(self, schema: Any, value: Any) -> Any:
-        if not isinstance(schema, dict):
-            return _plain(value)
-        branch = self._branch(schema, value)
-        if branch is not schema:
-            return self._normal(branch, value)
-        if schema.get("x-label"):
+    def _applied(self, schema: Any, value: Any, depth: int = 32) -> list[dict[str, Any]]:
+        """The objects of keywords that apply to a value: references, `allOf`, and the branches that it satisfies."""
+        if not isinstance(schema, dict) or not depth:
+            return []
+        found = [schema]
+        below: list[Any] = list(schema.get("allOf", []))
+        if "$ref" in schema:
+            below.append(self.definitions.get(schema["$ref"].removeprefix("#/$defs/"), True))
+        for keyword in ("anyOf", "oneOf"):
+            below += [branch for branch in schema.get(keyword, []) if self._holds(branch, value)][:1]
+        if "if" in schema:
+            held = self._holds(schema["if"], value)
+            below += [schema["if"], schema.get("then", True)] if held else [schema.get("else", True)]
+        if isinstance(value, dict):
+            below += [part for name, part in schema.get("dependentSchemas", {}).items() if name in value]
+        for part in below:
+            found += self._applied(part, value, depth - 1)
+        return found
+
+    def _normal(self, schemas: list[Any], value: Any) -> Any:
+        parts = [part for schema in schemas for part in self._applied(schema, value)]
+        if any(part.get("x-label") for part in parts):
             return IGNORED
         if isinstance(value, dict):
-            known = schema.get("properties", {})
-            return {key: self._normal(known.get(key), item) for key, item in value.items()}
+            result = {}
+            for name, item in value.items():
+                below = _parts_of(parts, name)
+                normal = self._normal(below, item)
+                if not any(
+                    isinstance(part, dict)
+                    and "default" in part
+                    and equal_json(normal, self._normal(below, part["default"]))
+                    for part in below
+                ):
+                    result[name] = normal
+            return result
         if isinstance(value, list):
-            items = [self._normal(schema.get("items"), item) for item in value]
-            return sorted(items, key=canonical) if schema.get("x-set") else items
-        if isinstance(value, str) and schema.get("format") == "date-time":
+            items = [self._normal(_items_at(parts, index), item) for index, item in enumerate(value)]
+            return sorted(items, key=canonical) if any(part.get("x-set") for part in parts) else items
+        if isinstance(value, str) and any(part.get("format") == "date-time" for part in parts):
             try:
                 moment = datetime.fromisoformat(value)
             except ValueError:
                 return value
             return moment.astimezone(UTC).isoformat() if moment.tzinfo else value
         return _plain(value)
+
+
+def _parts_of(parts: list[dict[str, Any]], name: str) -> list[Any]:
+    """What the keywords that apply to an object say of one of its properties."""
+    found = []
+    for part in parts:
+        mine = [part["properties"][name]] if name in part.get("properties", {}) else []
+        mine += [below for pattern, below in part.get("patternProperties", {}).items() if re.search(pattern, name)]
+        found += mine or [part[key] for key in ("additionalProperties", "unevaluatedProperties") if key in part]
+    return found
+
+
+def _items_at(parts: list[dict[str, Any]], index: int) -> list[Any]:
+    """What the keywords that apply to an array say of the item at an index."""
+    found = []
+    for part in parts:
+        first = part.get("prefixItems", [])
+        if index < len(first):
+            found.append(first[index])
+        else:
+            found += [part[key] for key in ("items", "unevaluatedItems") if key in part]
+    return found
 
 
 def _plain(value: Any) -> Any:
@@ -126,6 +173,23 @@ def parse_answer(text: str) -> Any:
         raise ValueError("nested too deeply") from None
 
 
+def difference_of(mine: Any, expected: Any) -> str:
+    """The class of the first difference of two JSON values: a property or item too many or missing, or a value."""
+    if isinstance(mine, dict) and isinstance(expected, dict):
+        if set(mine) - set(expected):
+            return "extra_property"
+        if set(expected) - set(mine):
+            return "missing_property"
+        parts = [(mine[name], expected[name]) for name in expected]
+    elif isinstance(mine, list) and isinstance(expected, list):
+        if len(mine) != len(expected):
+            return "extra_item" if len(mine) > len(expected) else "missing_item"
+        parts = list(zip(mine, expected, strict=True))
+    else:
+        return "wrong_value"
+    return next((difference_of(a, b) for a, b in parts if not equal_json(a, b)), "other")
+
+
 def failure_of(judge: SchemaJudge, expected: dict[str, Any], text: str, ended: bool) -> str | None:
     """The class of what is wrong with an answer's text, or None where it means what is expected."""
     try:
@@ -136,10 +200,10 @@ def failure_of(judge: SchemaJudge, expected: dict[str, Any], text: str, ended: b
         return problem[0]
     if judge.same(ast, expected):
         return None
-    if ("refusal" in expected) != ("refusal" in ast):
-        return "answered_when_it_should_refuse" if "refusal" in expected else "refused_when_it_should_answer"
-    if "steps" not in expected or "steps" not in ast:
-        return "other"
+    if is_refusal(expected) != is_refusal(ast):
+        return "answered_when_it_should_refuse" if is_refusal(expected) else "refused_when_it_should_answer"
+    if not steps_of(expected) or not steps_of(ast):
+        return difference_of(ast, expected)
     if len(ast["steps"]) != len(expected["steps"]):
         return "wrong_number_of_steps"
     for mine, theirs in zip(ast["steps"], expected["steps"], strict=True):

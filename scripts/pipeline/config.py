@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -185,6 +186,12 @@ def parse_options(
                 raise UserError(f"{flag_of(section, key)} is {value!r}; allowed: {_allowed(spec)}") from None
         _check(section, key, value, flag_of(section, key))
         values[section][key] = value
+    if own := values["run"]["schemas"]:
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(own).resolve().name).strip("-.") or "own"
+        if "run.name" not in given:
+            values["run"]["name"] = name
+        if "run.output_root" not in given:
+            values["run"]["output_root"] += f"/own/{name}"
     for section in sections:
         setattr(result, section, SimpleNamespace(**values[section]))
     return result

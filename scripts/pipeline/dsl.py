@@ -104,6 +104,13 @@ def condition_branches(spec: SchemaField) -> list[dict[str, Any]]:
     return branches
 
 
+def with_refusal(schema: Any) -> dict[str, Any]:
+    """The schema of an answer to a user's schema: what it says, or a refusal; its references still resolve."""
+    own = {key: value for key, value in schema.items() if key != "$defs"} if isinstance(schema, dict) else schema
+    result: dict[str, Any] = {"anyOf": [own, copy.deepcopy(_template()["anyOf"][1])]}
+    return result | ({"$defs": schema["$defs"]} if isinstance(schema, dict) and "$defs" in schema else {})
+
+
 def answer_schema(fields: list[SchemaField]) -> dict[str, Any]:
     """The schema of an answer, a program over these fields or a refusal."""
     schema = copy.deepcopy(_template())
@@ -132,6 +139,18 @@ def program(steps: list[list[dict[str, Any]]], timeframe: tuple[str, str] | None
 def refusal(reason: str, suggestion: str) -> dict[str, Any]:
     """The AST of a refusal."""
     return {"refusal": {"reason": reason, "suggestion": suggestion}}
+
+
+def is_refusal(ast: Any) -> bool:
+    """Whether an AST is a refusal."""
+    return isinstance(ast, dict) and "refusal" in ast
+
+
+def steps_of(ast: Any) -> list[dict[str, Any]]:
+    """The steps of a program of the shipped DSL; none for any other answer."""
+    steps = ast.get("steps") if isinstance(ast, dict) else None
+    mine = isinstance(steps, list) and all(isinstance(s, dict) and isinstance(s.get("conditions"), list) for s in steps)
+    return list(steps or []) if mine else []
 
 
 def problem_of(spec: dict[str, Any], languages: list[str]) -> str | None:

@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from types import SimpleNamespace
 from typing import Any
 
+from pipeline import own_schemas
 from pipeline.calendar import periods
 from pipeline.dsl import operators, program
 from pipeline.language import Speaker, make_typo, one_edit_apart
@@ -104,6 +105,8 @@ class EmbeddedTeacher:
     ) -> list[Query]:
         """Requests with the ASTs they were said from; balanced over kinds and numbers of conditions."""
         options, today = self.options, date.fromisoformat(current_date)
+        if "fields" not in schema_row:
+            return own_schemas.write_queries(schema_row, language, current_date, count, seed, options.refusal_share)
         speaker, fields = self.speaker(schema_row, language), schema_row["fields"]
         queries: list[Query] = []
         for number in range(count):
@@ -183,6 +186,8 @@ class EmbeddedTeacher:
 
     def answer(self, schema_row: dict[str, Any], query: Query, complaint: str | None = None, sample: int = 0) -> str:
         """What the grammar reads in the request; not JSON where it reads nothing."""
+        if "fields" not in schema_row:
+            return own_schemas.answer(schema_row, query.text, query.language)
         speaker = self.speaker(schema_row, query.language)
         ast = speaker.read(query.text, date.fromisoformat(query.current_date))
         return "not a sentence of the embedded language" if ast is None else minify(ast)
@@ -193,6 +198,8 @@ class EmbeddedTeacher:
 
         judge = SchemaJudge(schema_row["schema"])
         readings = []
+        if "fields" not in schema_row:
+            return own_schemas.agrees(schema_row, query, ast, judge)
         if "words" not in schema_row["fields"][0]:  # a schema that is not of its own making: it cannot read requests
             return None
         for language in schema_row["fields"][0]["words"]:

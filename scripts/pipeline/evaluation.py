@@ -8,11 +8,14 @@ from typing import Any
 
 from pipeline.artifacts import read_jsonl
 from pipeline.asts import SchemaJudge, equal_json, failure_of, parse_answer
+from pipeline.dsl import steps_of
 from pipeline.errors import UserError
 from pipeline.paths import GOLD, Layout
 from pipeline.statistics import rate
 
 GOLD_SCHEMAS, GOLD_REQUESTS = GOLD / "schemas.jsonl", GOLD / "requests.jsonl"
+UNSEEN = ("test", "new_words", "gold")
+"""Splits whose schemas no model has trained on."""
 METRICS = ("parsed", "schema_valid", "exact_match", "semantic_match", "semantic_pass", "wrong_but_valid")
 
 
@@ -75,7 +78,7 @@ def check_unseen(layout: Layout, rows: list[dict[str, Any]]) -> None:
             raise UserError(
                 f"row {row['row_id']} of split {row['split']} is in the training corpus; make d_03 and d_04 again"
             )
-        if row["split"] != "test_seen" and row["schema_id"] in trained:
+        if row["split"] in UNSEEN and row["schema_id"] in trained:
             raise UserError(
                 f"schema {row['schema_id']} of split {row['split']} is in the training corpus; make d_03 and d_04 again"
             )
@@ -147,12 +150,11 @@ def judged(
     semantic = valid and judge.same(ast, expected)
     verdict = ask(ast) if ask and valid and not semantic else None
     passed = semantic or verdict is True
-    steps = expected.get("steps", [])
     return {
         **{key: row[key] for key in ("row_id", "schema_id", "split", "language", "kind", "query", "current_date")},
         "mode": mode,
-        "conditions": sum(len(step.get("conditions", [])) for step in steps),
-        "timeframe": "timeframe" in expected,
+        "conditions": sum(len(step["conditions"]) for step in steps_of(expected)),
+        "timeframe": isinstance(expected, dict) and "timeframe" in expected,
         "expected": expected,
         "text": answer["text"],
         "tokens": answer["tokens"],
@@ -205,8 +207,15 @@ def batches(rows: list[dict[str, Any]], schemas: dict[str, dict[str, Any]], size
     return found
 
 
-def decision_schemas(schema_ids: list[str], share: float) -> set[str]:
-    """The align schemas that make no pairs and decide whether the aligned adapter is kept: the last by id."""
-    ordered = sorted(schema_ids)
-    count = round(share * len(ordered))
-    return set(ordered[len(ordered) - max(1, count) :]) if len(ordered) > 1 else set()
+def decision_rows(rows: list[dict[str, Any]], share: float) -> set[str]:
+    """Ids of the align rows that make no pairs and decide whether the aligned adapter is kept.
+
+    They are whole schemas, the last by id; with fewer than four schemas, the last rows of each.
+    """
+    by_id: dict[str, list[str]] = {}
+    for row in rows:
+        by_id.setdefault(row["schema_id"], []).append(row["row_id"])
+    last = lambda ids: sorted(ids)[len(ids) - max(1, round(share * len(ids))) :]
+    if len(by_id) >= 4:
+        return {row_id for schema_id in last(list(by_id)) for row_id in by_id[schema_id]}
+    return {row_id for ids in by_id.values() if len(ids) > 1 for row_id in last(ids)}

@@ -39,6 +39,34 @@ ANSWER_RULES = """Rules:
 - Write JSON only."""
 
 
+OWN_RULES = """Rules:
+- Write what the request asks for as the schema says it, and nothing that the request does not say.
+- Refuse where the request needs something that the schema cannot express.
+- Write JSON only."""
+
+
+def rules_of(schema_row: dict[str, Any]) -> str:
+    """The rules of an answer: those of the shipped DSL, or of a user's own schema."""
+    return ANSWER_RULES if "fields" in schema_row else OWN_RULES
+
+
+def meanings_of(schema_row: dict[str, Any]) -> str:
+    """A line that says what the operators of a schema of the shipped DSL mean."""
+    if not schema_row.get("operators"):
+        return ""
+    return "\n- Operators: " + ", ".join(f"{alias} = {name}" for alias, name in schema_row["operators"].items()) + "."
+
+
+def own_schema_ask(schema_row: dict[str, Any], language: str, current_date: str, count: int, style: str) -> str:
+    """What asks the model for requests that a user's own schema answers."""
+    return (
+        f"Objects are described by this JSON Schema:\n{minify(schema_row['schema'])}\n\nToday is {current_date}. Write "
+        f"{count} different requests in {LANGUAGES[language]} that a person would type to have such an object made, "
+        f"{style}. Say realistic values for what is required and for some of what is not. About one in eight asks for "
+        "something that the schema lacks. Put free text in double quotes. Never mention JSON or the schema."
+    )
+
+
 class CallFailed(Exception):
     """A call that got no usable answer."""
 
@@ -200,12 +228,16 @@ class OllamaTeacher:
         }
         style = random.Random(seed).choice(STYLES)
         ask = (
-            f"Records are described by this JSON Schema of a query language:\n{minify(schema_row['schema'])}\n\n"
-            f"Today is {current_date}. Write {count} different requests in {LANGUAGES[language]} that a person would type "
-            f"to filter these records, {style}. Use only what the schema can express, except in about one of eight, which "
-            "asks for something that it lacks. Vary the number of conditions from one to four; about a third say a time "
-            'span ("last month", "since Monday", dates); a few have two or three steps in order. Put free text in double '
-            "quotes. Never mention JSON or the schema."
+            own_schema_ask(schema_row, language, current_date, count, style)
+            if "fields" not in schema_row
+            else (
+                f"Records are described by this JSON Schema of a query language:\n{minify(schema_row['schema'])}\n\n"
+                f"Today is {current_date}. Write {count} different requests in {LANGUAGES[language]} that a person would type "
+                f"to filter these records, {style}. Use only what the schema can express, except in about one of eight, which "
+                "asks for something that it lacks. Vary the number of conditions from one to four; about a third say a time "
+                'span ("last month", "since Monday", dates); a few have two or three steps in order. Put free text in double '
+                "quotes. Never mention JSON or the schema."
+            )
         )
         found = self._object(
             [{"role": "user", "content": ask}], schema, self.options.temperature, int(content_id(seed)[:6], 16)
@@ -217,8 +249,7 @@ class OllamaTeacher:
         """The AST as text; after a complaint, a corrected one."""
         from pipeline.prompts import render_prompt
 
-        meanings = ", ".join(f"{alias} = {name}" for alias, name in schema_row["operators"].items())
-        messages = [{"role": "system", "content": f"{ANSWER_RULES}\n- Operators: {meanings}."}]
+        messages = [{"role": "system", "content": f"{rules_of(schema_row)}{meanings_of(schema_row)}"}]
         messages += render_prompt(schema_row["schema"], query.text, query.current_date)
         if complaint:
             messages.append({"role": "user", "content": f"Your last answer was refused: {complaint}. Write it again."})
@@ -230,12 +261,11 @@ class OllamaTeacher:
     def judge(self, schema_row: dict[str, Any], query: str, current_date: str, ast: Any) -> bool | None:
         """The model's verdict on an AST."""
         schema = {"type": "object", "properties": {"correct": {"type": "boolean"}}, "required": ["correct"]}
-        meanings = ", ".join(f"{alias} = {name}" for alias, name in schema_row["operators"].items())
         from pipeline.prompts import render_prompt
 
         asked = render_prompt(schema_row["schema"], query, current_date)[0]["content"]
         ask = (
-            f"{asked}\n\nOperators: {meanings}.\nProposed answer: {minify(ast)}\n\nDoes the answer say exactly what the "
+            f"{asked}\n{meanings_of(schema_row)}\nProposed answer: {minify(ast)}\n\nDoes the answer say exactly what the "
             "request asks: every condition, operator, value and date, and nothing else? Step names do not matter. A "
             "refusal is correct only if the schema cannot express the request."
         )

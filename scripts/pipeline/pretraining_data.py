@@ -432,6 +432,33 @@ def pair_rows(rng: random.Random, rows: int, form: str, most: int = 6) -> Docume
     return Document(result)
 
 
+def name_rows(rng: random.Random, rows: int, most: int = 6) -> Document:
+    """Rows with a few fields each as a schema shows them, a description before a name; the request says some fields.
+
+    A description has one or two phrases, and most names are the first of them in some style: whoever is asked by the
+    second has to go through the description. The answer is the list of names, or of objects where the table has them.
+    """
+    result = []
+    for _ in range(rows):
+        words, style = Words(rng), rng.choice(STYLES)
+        whole = rng.random() < 0.4
+        fields = [_field(rng, words, style, made_up_aliases=False) for _ in range(rng.randint(2, most))]
+        table: list[dict[str, Any]] = [
+            {"description": entry.spec.description, "const": entry.spec.name} for entry in fields
+        ]
+        if whole:
+            table = [{"properties": {"field": shown}} for shown in table]
+        asked = [rng.choice(fields) for _ in range(rng.choice((1, 2, 3, 4, 5)))]
+        glued = rng.random() < 0.3
+        said = [
+            (f"{rng.choice(GLUE)} " if glued and rng.random() < 0.5 else "") + rng.choice(entry.phrases)
+            for entry in asked
+        ]
+        answer = [{"field": entry.spec.name} if whole else entry.spec.name for entry in asked]
+        result.append((f"{minify(table)}\nRequest: {rng.choice((' & ', ', ', ' + ')).join(said)}", minify(answer)))
+    return Document(result)
+
+
 def lookup_document(rng: random.Random, rows: int, size: tuple[int, int] = (3, 10)) -> Document:
     """A table of phrases and the names that they stand for; a request says some of them, beside texts and numbers.
 

@@ -1,0 +1,229 @@
+"""A user's own JSON Schemas: read, closed, rewritten for grammars, sampled, said and read back."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from llguidance import LLMatcher
+
+from pipeline import own_schemas
+from pipeline.asts import SchemaJudge
+from pipeline.constraints import byte_tokenizer, compile_grammar, enforceable
+from pipeline.dsl import with_refusal
+from pipeline.errors import UserError
+from pipeline.instances import NoInstance, Sampler, matching
+from pipeline.json_schemas import closed_schema, read_folder
+from pipeline.prompts import minify
+
+EXAMPLES = ROOT / "examples"
+
+
+def write(folder: Path, **schemas: Any) -> Path:
+    folder.mkdir(exist_ok=True)
+    for name, schema in schemas.items():
+        (folder / f"{name}.json").write_text(
+            schema if isinstance(schema, str) else json.dumps(schema), encoding="utf-8"
+        )
+    return folder
+
+
+def accepts(schema: Any, instance: Any) -> bool:
+    text, unenforced = enforceable(schema)
+    assert not unenforced
+    assert text is not None
+    matcher = LLMatcher(byte_tokenizer(), compile_grammar(text))
+    data = list(minify(instance).encode())
+    return matcher.validate_tokens(data) == len(data) and matcher.consume_tokens(data) and matcher.is_accepting()
+
+
+@pytest.mark.parametrize(
+    ("draft", "schema", "valid", "invalid"),
+    [
+        ("http://json-schema.org/draft-04/schema#", {"minimum": 1, "exclusiveMinimum": True}, 2, 1),
+        ("http://json-schema.org/draft-04/schema#", {"const": 1}, 2, None),
+        ("http://json-schema.org/draft-07/schema#", {"items": [{"type": "string"}], "additionalItems": False}, ["a"], ["a", 1]),
+        ("http://json-schema.org/draft-07/schema#", {"dependencies": {"a": ["b"]}}, {"a": 1, "b": 2}, {"a": 1}),
+        ("http://json-schema.org/draft-07/schema#",
+         {"properties": {"a": {"$ref": "#/definitions/n", "maximum": 1}}, "definitions": {"n": {"type": "integer"}}},
+         {"a": 5}, {"a": "x"}),
+        ("https://json-schema.org/draft/2019-09/schema",
+         {"$recursiveAnchor": True, "properties": {"next": {"$recursiveRef": "#"}}, "additionalProperties": False},
+         {"next": {"next": {}}}, {"next": {"other": 1}}),
+        ("https://json-schema.org/draft/2020-12/schema", {"prefixItems": [{"type": "string"}], "items": False}, ["a"], ["a", 1]),
+    ],
+)  # fmt: skip
+def test_older_drafts_say_the_same_as_closed_schemas_of_2020(draft, schema, valid, invalid):
+    validator = Draft202012Validator(closed_schema("s.json", {"$schema": draft, **schema}))
+    assert validator.is_valid(valid)
+    assert invalid is None or not validator.is_valid(invalid)
+
+
+def test_references_are_resolved_inside_the_folder_and_move_into_the_schema(tmp_path):
+    folder = write(
+        tmp_path / "s",
+        order={
+            "type": "object",
+            "properties": {"to": {"$ref": "address.json"}, "who": {"$ref": "parts.json#/$defs/name"}},
+        },
+        address={"type": "object", "required": ["city"]},
+        parts={"$defs": {"name": {"$anchor": "name", "type": "string"}}},
+    )
+    order = read_folder(folder)["order"]
+    validator = Draft202012Validator(order)
+    assert validator.is_valid({"to": {"city": "Lyon"}, "who": "Ada"})
+    assert not validator.is_valid({"to": {}})
+    assert not validator.is_valid({"who": 3})
+    assert ".json" not in json.dumps(order)
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"a": "{broken"}, "a.json line 1 is not JSON"),
+        ({"a": {"type": "strin"}}, "a.json is no JSON Schema"),
+        ({"a": {"$id": "urn:x"}, "b": {"$id": "urn:x"}}, "the same $id urn:x"),
+        ({"a": {"$ref": "https://example.com/other.json"}}, "nothing is fetched"),
+        ({"a": {"properties": {"p": {"$ref": "../secret.json"}}}}, "at properties/p, $ref '../secret.json'"),
+        ({"a": {"$ref": "#/$defs/x", "$defs": {"x": {"$ref": "#/$defs/y"}, "y": {"$ref": "#/$defs/x"}}}}, "without an end"),
+        ({"a": {"type": "string", "pattern": "^(a+)+$"}}, "exponential time"),
+        ({"a": {"type": "string", "pattern": "(["}}, "is not a 'regex'"),
+        ({"a": '{"items":' * 1000 + "{}" + "}" * 1000}, "nest"),
+        ({"a": json.dumps({"enum": ["x" * 1000] * 10_000})}, "bytes; a schema may have"),
+        ({}, "holds no .json file"),
+    ],
+)  # fmt: skip
+def test_a_folder_that_cannot_be_read_is_a_sentence_with_file_and_place(tmp_path, files, said):
+    with pytest.raises(UserError) as caught:
+        read_folder(write(tmp_path / "s", **files))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_yaml_is_named(tmp_path):
+    (tmp_path / "a.yaml").write_text("type: object")
+    with pytest.raises(UserError, match="is YAML"):
+        read_folder(tmp_path)
+
+
+CASES = [
+    ({"if": {"properties": {"k": {"const": "a"}}, "required": ["k"]}, "then": {"required": ["x"]}, "type": "object",
+      "properties": {"k": {"enum": ["a", "b"]}, "x": {"type": "integer"}}, "required": ["k"], "additionalProperties": False},
+     [{"k": "a", "x": 1}, {"k": "b"}, {"k": "b", "x": 1}], [{"k": "a"}, {"k": "c"}]),
+    ({"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}, "additionalProperties": False,
+      "dependentRequired": {"a": ["b"]}}, [{}, {"b": 1}, {"a": 1, "b": 1}], [{"a": 1}]),
+    ({"oneOf": [{"type": "string", "maxLength": 3}, {"type": "string", "minLength": 3}]}, ["ab", "abcd"], ["abc", 1]),
+    ({"type": "string", "not": {"enum": ["ab", "abc"]}}, ["", "a", "abcd", "b"], ["ab", "abc"]),
+    ({"type": ["integer", "string"], "not": {"type": "string"}}, [1], ["a"]),
+    ({"allOf": [{"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}],
+      "properties": {"b": {"type": "boolean"}}, "unevaluatedProperties": False}, [{"b": True, "a": 1}], [{"a": 1, "c": 1}]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("schema", "valid", "invalid"), CASES)
+def test_the_grammar_alone_says_what_the_schema_says(schema, valid, invalid):
+    validator = Draft202012Validator(schema)
+    for instance in valid:
+        assert validator.is_valid(instance)
+        assert accepts(schema, instance), instance
+    for instance in invalid:
+        assert not validator.is_valid(instance)
+        assert not accepts(schema, instance), instance
+
+
+def test_what_cannot_be_enforced_is_named_and_left_to_validation():
+    schema = {"type": "array", "items": {"type": "integer"}, "contains": {"const": 7}}
+    text, unenforced = enforceable(schema)
+    assert unenforced == ("contains",)
+    assert "integer" in (text or "")
+
+
+@pytest.mark.parametrize("name", ["calendar_event", "shop_order", "search_query"])
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_requests_hold_their_instances_and_are_read_back(name, language):
+    row = {"schema": with_refusal(read_folder(EXAMPLES)[name]), "title": name.replace("_", " ")}
+    judge = SchemaJudge(row["schema"])
+    queries = own_schemas.write_queries(row, language, "2024-03-01", 60, f"seed-{name}", 0.15)
+    assert len({query.text for query in queries}) > 50
+    assert {"refusal" in query.expected for query in queries} == {True, False}
+    for query in queries:
+        read = json.loads(own_schemas.answer(row, query.text, language))
+        assert judge.error(read) is None
+        assert judge.same(read, query.expected), query.text
+        assert own_schemas.agrees(row, query.text, query.expected, judge)
+
+
+def test_instances_of_constructs_of_every_kind_are_valid():
+    schemas = [schema for schema, _, _ in CASES]
+    schemas += [
+        {"type": "object", "patternProperties": {"^x-[a-z]+$": {"type": "integer"}}, "additionalProperties": False, "minProperties": 2},
+        {"type": "array", "prefixItems": [{"const": 1}], "contains": {"const": 9}, "minContains": 2, "uniqueItems": False},
+        {"type": "number", "minimum": 3, "exclusiveMaximum": 4, "multipleOf": 0.25},
+        {"$ref": "#/$defs/tree", "$defs": {"tree": {"type": "object", "properties": {"kids": {"type": "array", "items": {"$ref": "#/$defs/tree"}}}}}},
+        {"type": "string", "pattern": "^[A-Z]{3}-\\d{4}(a|b)?$"}, {"type": "string", "format": "date-time"}, True,
+    ]  # fmt: skip
+    for schema in schemas:
+        for seed in range(20):
+            Draft202012Validator(schema).validate(Sampler(schema).sample(random.Random(seed)))
+
+
+@pytest.mark.parametrize(
+    "schema", [False, {"type": "integer", "minimum": 3, "maximum": 2}, {"allOf": [{"const": 1}, {"const": 2}]}]
+)
+def test_a_schema_that_nothing_satisfies_has_no_instance(schema):
+    with pytest.raises(NoInstance):
+        Sampler(schema).sample(random.Random(0))
+
+
+@given(st.from_regex(r"[a-c]{1,3}[0-9]?(x|yz)*", fullmatch=True), st.integers(0, 1000))
+@settings(max_examples=30, deadline=None)
+def test_strings_are_made_that_a_pattern_matches(example, seed):
+    import re
+
+    pattern = r"^[a-c]{1,3}[0-9]?(x|yz)*$"
+    assert re.search(pattern, example)
+    assert re.search(pattern, matching(pattern, random.Random(seed)))
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["a", "b", "2024-01-01T10:00:00Z", "2024-01-01T11:00:00+01:00"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["set", "list", "label", "when", "size"]), inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+MEANING = {
+    "$ref": "#/$defs/thing",
+    "$defs": {"thing": {"properties": {
+        "set": {"x-set": True, "items": {"$ref": "#/$defs/thing"}}, "label": {"x-label": True},
+        "when": {"format": "date-time"}, "size": {"default": 1},
+    }}},
+}  # fmt: skip
+
+
+@given(VALUES, VALUES, VALUES)
+@settings(max_examples=150, deadline=None)
+def test_meaning_is_an_equivalence_and_normalising_twice_changes_nothing(a, b, c):
+    judge = SchemaJudge(MEANING)
+    assert judge.same(a, a)
+    assert judge.same(a, b) == judge.same(b, a)
+    if judge.same(a, b) and judge.same(b, c):
+        assert judge.same(a, c)
+    normal = json.loads(judge.normal(a))
+    assert judge.normal(normal) == judge.normal(a)
+
+
+def test_meaning_of_sets_labels_moments_and_defaults():
+    judge = SchemaJudge(MEANING)
+    assert judge.same({"set": [1, 2]}, {"set": [2, 1]})
+    assert not judge.same({"list": [1, 2]}, {"list": [2, 1]})
+    assert judge.same({"label": "a"}, {"label": "b"})
+    assert judge.same({"when": "2024-01-01T10:00:00Z"}, {"when": "2024-01-01T11:00:00+01:00"})
+    assert judge.same({"size": 1.0}, {})
+    assert not judge.same({"size": 2}, {})
+    assert not judge.same({"a": True}, {"a": 1})
