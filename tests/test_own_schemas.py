@@ -123,7 +123,7 @@ CASES = [
     ({"type": "string", "not": {"enum": ["ab", "abc"]}}, ["", "a", "abcd", "b"], ["ab", "abc"]),
     ({"type": ["integer", "string"], "not": {"type": "string"}}, [1], ["a"]),
     ({"allOf": [{"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}],
-      "properties": {"b": {"type": "boolean"}}, "unevaluatedProperties": False}, [{"b": True, "a": 1}], [{"a": 1, "c": 1}]),
+      "properties": {"b": {"type": "boolean"}}, "unevaluatedProperties": False}, [{"a": 1, "b": True}], [{"a": 1, "c": 1}]),
 ]  # fmt: skip
 
 

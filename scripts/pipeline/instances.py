@@ -161,7 +161,8 @@ class Sampler:
     def _array(self, merged: dict[str, Any], rng: random.Random, depth: int, name: str, optional: float) -> list[Any]:
         first, rest = merged.get("prefixItems", []), merged.get("items", merged.get("unevaluatedItems", True))
         least, most = merged.get("minItems", 0), merged.get("maxItems", 1_000)
-        least = max(least, merged.get("minContains", 1) if "contains" in merged else 0)
+        held = range(len(first), len(first) + merged.get("minContains", 1)) if "contains" in merged else range(0)
+        least = max(least, held.stop)
         count = max(least, min(most, len(first) if first else rng.choice((1, 1, 2, 2, 3))))
         if rest is False:
             count = min(count, len(first))
@@ -170,7 +171,7 @@ class Sampler:
         result: list[Any] = []
         for index in range(count):
             part = first[index] if index < len(first) else rest
-            if "contains" in merged and index < merged.get("minContains", 1) and index >= len(first):
+            if index in held:
                 part = {"allOf": [rest, merged["contains"]]}
             for _ in range(8):
                 value = self._draw(part, rng, depth + 1, name.removesuffix("s"), optional)

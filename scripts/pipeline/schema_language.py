@@ -60,6 +60,8 @@ RESERVED = {
     for text in (*tongue.links, *tongue.ands, *tongue.ends, tongue.yes, tongue.no, tongue.null, tongue.only)
     for word in re.findall(r"\w+", text)
 } | {"empty", "vide", "list", "liste", "content", "contenu", "aucun", "an", "une", "true", "false", "null"}  # fmt: skip
+APPLIED = ("allOf", "anyOf", "oneOf", "if", "then", "else", "dependentSchemas")
+"""Keywords whose schemas say something of the same value."""
 BARE = re.compile(r"[^\W\d_][\w-]*(?: [^\W\d_][\w-]*)*")
 DATE = re.compile(r"(\d{1,2}) (\w+) (\d{4})")
 ISO = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
@@ -93,19 +95,30 @@ class SchemaLanguage:
             found.append(part)
             if "$ref" in part:
                 waiting.append(self.definitions.get(part["$ref"].removeprefix("#/$defs/"), True))
-            waiting += [
-                below
-                for path, below in children(part)
-                if path[0] in ("allOf", "anyOf", "oneOf", "if", "then", "else", "dependentSchemas")
-            ]
+            waiting += [below for path, below in children(part) if path[0] in APPLIED]
         return found
 
     def properties(self, schemas: list[Any]) -> dict[str, list[Any]]:
-        """Names of the properties that an object may have here, each with its schemas."""
+        """Names of the properties that an object may have here, each with its schemas, in the order of the document."""
         found: dict[str, list[Any]] = {}
-        for part in self.reachable(schemas):
-            for name, below in part.get("properties", {}).items():
-                found.setdefault(name, []).append(below)
+        seen: set[int] = set()
+
+        def walk(part: Any) -> None:
+            if not isinstance(part, dict) or id(part) in seen:
+                return
+            seen.add(id(part))
+            for key, value in part.items():
+                if key == "properties":
+                    for name, below in value.items():
+                        found.setdefault(name, []).append(below)
+                elif key == "$ref":
+                    walk(self.definitions.get(value.removeprefix("#/$defs/"), True))
+                elif key in APPLIED:
+                    for _, below in children({key: value}):
+                        walk(below)
+
+        for schema in schemas:
+            walk(schema)
         for part in self.reachable(schemas):
             needs = part.get("dependentRequired", {})
             for name in (*part.get("required", []), *(each for pair in needs.items() for each in (pair[0], *pair[1]))):
