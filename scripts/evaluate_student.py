@@ -9,7 +9,7 @@ Out  outputs/student_runs/<run>/eval/<model>/evaluation_results.jsonl   one row 
                                                                         expected, text, the metrics, failure
      outputs/student_runs/<run>/eval/<model>/evaluation_summary.json    {"run", "model", "splits": {split: {mode:
                                                                         {"rows", "schemas", metric: {"rate", "low",
-                                                                        "high"}}}}, "slices"}
+                                                                        "high"}}}}, "slices", "judge"}
      <model> is base, sft, dpo, ollama-NAME, or the name of the adapter's folder
 
     uv run python scripts/evaluate_student.py --config config/offline.json
@@ -30,12 +30,23 @@ from pipeline import errors
 from pipeline.artifacts import Stage, content_id, locked, write_json, write_jsonl
 from pipeline.config import parse_options
 from pipeline.errors import UserError
-from pipeline.evaluation import Answerer, batches, check_unseen, judged, measured, measured_inputs, slices, summarise
+from pipeline.evaluation import (
+    Answerer,
+    batches,
+    check_unseen,
+    judged,
+    measured,
+    measured_inputs,
+    slices,
+    summarise,
+    traits,
+)
+from pipeline.judging import calibrate
 from pipeline.paths import Layout
 from pipeline.progress import Progress
 from pipeline.teacher import make_teacher, teacher_facts
 
-VERSION = 1
+VERSION = 2
 
 
 def choose_model(options: SimpleNamespace, layout: Layout, base: bool) -> tuple[str, Path | None]:
@@ -145,7 +156,7 @@ def measure(
                 ask = None
                 if teacher is not None:
                     ask = lambda ast, row=row, s=schema_row: teacher.judge(s, row["query"], row["current_date"], ast)
-                result = judged(row, answer, mode, judge, ask)
+                result = judged(row, answer, mode, judge, ask) | traits(row, schema_row)
                 file.write(json.dumps(result, ensure_ascii=False) + "\n")
                 results.append(result)
             file.flush()
@@ -154,15 +165,33 @@ def measure(
     return results
 
 
+def judge_of(
+    options: SimpleNamespace, schemas: dict[str, dict[str, Any]], rows: list[dict[str, Any]]
+) -> dict[str, Any] | None:
+    """The judge's error on planted ASTs, where a judge is asked for."""
+    if not options.evaluation.judge or not options.evaluation.judge_rows:
+        return None
+    teacher = make_teacher(options.teacher, options.run)
+    print(f"evaluation: judging the judge, {teacher.name}, on planted answers")
+    verdict = lambda schema_row, row, ast: teacher.judge(schema_row, row["query"], row["current_date"], ast)
+    return calibrate(verdict, schemas, rows, options.evaluation.judge_rows, options.run.seed)
+
+
 def summary_of(
-    run: str, model: str, results: list[dict[str, Any]], splits: list[str], modes: list[str]
+    run: str,
+    model: str,
+    results: list[dict[str, Any]],
+    splits: list[str],
+    modes: list[str],
+    judge: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """The evaluation summary."""
     cut = lambda split, mode: [r for r in results if r["split"] == split and r["mode"] == mode]
     return {
         "run": run,
         "model": model,
-        "splits": {s: {m: summarise(cut(s, m)) for m in modes} for s in splits if cut(s, modes[0])},
+        "splits": {s: {m: summarise(cut(s, m), judge) for m in modes} for s in splits if cut(s, modes[0])},
+        "judge": judge,
         "slices": {s: {m: slices(cut(s, m)) for m in modes} for s in splits if cut(s, modes[0])},
     }
 
@@ -238,7 +267,8 @@ def main(argv: list[str] | None = None) -> int:
         write_jsonl(results_path, results)
         part.unlink()
         part.with_name(part.name + ".facts").unlink(missing_ok=True)
-        summary = summary_of(options.run.name, name, results, splits, options.evaluation.modes)
+        judge = judge_of(options, schemas, rows)
+        summary = summary_of(options.run.name, name, results, splits, options.evaluation.modes, judge)
         write_json(folder / "evaluation_summary.json", summary)
         print(table_of(summary))
         stage.finish({"rows": len(results)}, f"{len(results)} answers judged -> {folder}")

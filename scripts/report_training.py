@@ -27,7 +27,7 @@ from pipeline.prompts import minify
 from pipeline.statistics import paired_difference
 from pipeline.tables import percent
 
-VERSION = 1
+VERSION = 2
 ORDER = ("base", "sft", "dpo")
 NAMES = {"base": "base", "sft": "SFT", "dpo": "SFT+DPO"}
 SPLITS = {
@@ -116,10 +116,39 @@ def metric_table(models: dict[str, Any], split: str) -> list[list[str]]:
 def slice_table(summary: dict[str, Any], split: str) -> list[list[str]]:
     """Header and lines: exact match of a split's slices, free decoding."""
     lines = [["slice", "rows", "exact match"]]
-    for key in ("language", "kind", "conditions", "timeframe"):
+    for key in ("language", "kind", "conditions", "operator", "dates", "schema_size"):
         for value, figures in summary["slices"][split]["free"][key].items():
             lines.append([f"{key}: {value}", str(figures["rows"]), percent(figures)])
     return lines
+
+
+def judge_table(models: dict[str, Any], splits: list[str]) -> list[list[str]]:
+    """Header and lines: the judge's error on planted answers, and the rates that used its verdicts with their correction."""
+    lines = [["model", "split", "decoding", "verdicts", "semantic_pass", "corrected"]]
+    for name, summary in models.items():
+        for split in splits:
+            for mode, values in summary["splits"].get(split, {}).items():
+                if not values.get("verdicts"):
+                    continue
+                better = values["semantic_pass_corrected"]
+                said = "-" if better is None else f"{100 * better:.1f} %"
+                cells = [NAMES.get(name, name), split, mode, str(values["verdicts"]), percent(values["semantic_pass"])]
+                lines.append([*cells, said])
+    return lines
+
+
+def said_judge(judge: dict[str, Any]) -> str:
+    """The judge's error in a sentence."""
+    parts = [
+        f"wrong answers accepted {percent(judge['false_accept'])}, right ones rejected {percent(judge['false_reject'])}"
+    ]
+    for language, wrong in judge["languages"].items():
+        parts.append(
+            f"{language}: {percent(wrong['false_accept'])} accepted, {percent(wrong['false_reject'])} rejected"
+        )
+    if judge["repeat_agreement"] is not None:
+        parts.append(f"asked twice, it agreed with itself in {100 * judge['repeat_agreement']:.0f} %")
+    return f"The judge, on planted answers of {judge['rows']} programs: " + "; ".join(parts) + "."
 
 
 def plot_training(layout: Layout, target: Path) -> list[Path]:
@@ -284,6 +313,9 @@ def report_sections(layout: Layout, summary: dict[str, Any], plots: list[Path], 
         failures = models[best]["slices"][split]["free"]["failures"]
         if failures:
             sections.append(("table", [["failure", "rows"], *[[k, str(v)] for k, v in failures.items()]]))
+    judged = next((m["judge"] for m in models.values() if m.get("judge")), None)
+    if judged:
+        sections += [("h", "The judge"), ("p", said_judge(judged)), ("table", judge_table(models, splits))]
     for title, key in (("Data", "dataset"), ("Training", "training"), ("Alignment", "alignment")):
         lines = [[name, _flat(value)] for name, value in summary[key].items()]
         if lines:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,16 @@ from pipeline.artifacts import read_jsonl
 from pipeline.asts import SchemaJudge, equal_json, failure_of, parse_answer
 from pipeline.dsl import steps_of
 from pipeline.errors import UserError
+from pipeline.judging import corrected
 from pipeline.paths import GOLD, Layout
+from pipeline.prompts import minify
 from pipeline.statistics import rate
 
 GOLD_SCHEMAS, GOLD_REQUESTS = GOLD / "schemas.jsonl", GOLD / "requests.jsonl"
 UNSEEN = ("test", "new_words", "gold")
 """Splits whose schemas no model has trained on."""
+SIZES = (1500, 3000, 6000)
+"""Characters of compact JSON that divide schemas by size."""
 METRICS = ("parsed", "schema_valid", "exact_match", "semantic_match", "semantic_pass", "wrong_but_valid")
 
 
@@ -170,18 +175,44 @@ def judged(
     }
 
 
-def summarise(results: list[dict[str, Any]]) -> dict[str, Any]:
-    """rows, schemas, and every metric's rate with its interval; then slices of semantic_pass and failures."""
+def summarise(results: list[dict[str, Any]], judge: dict[str, Any] | None) -> dict[str, Any]:
+    """rows, schemas, every metric's rate with its interval, and semantic_pass corrected for the judge's error."""
     summary: dict[str, Any] = {"rows": len(results), "schemas": len({r["schema_id"] for r in results})}
     for metric in METRICS:
         summary[metric] = rate((r["schema_id"], r[metric]) for r in results)
+    if judge:
+        summary["verdicts"] = sum(r["teacher_verdict"] is not None for r in results)
+        summary["semantic_pass_corrected"] = corrected(results, judge)
     return summary
 
 
+def traits(row: dict[str, Any], schema_row: dict[str, Any]) -> dict[str, Any]:
+    """What slices need of a row beyond its answer: canonical operators, how its time is said, the schema's size."""
+    expected = row["ast"]
+    names = schema_row.get("operators", {})
+    used = {names.get(c["operator"], c["operator"]) for step in steps_of(expected) for c in step["conditions"]}
+    timed = isinstance(expected, dict) and "timeframe" in expected
+    said = "none" if not timed else "absolute" if re.search(r"\d{4}", row["query"]) else "relative"
+    size = len(minify(schema_row["schema"]))
+    return {
+        "operators": sorted(used),
+        "dates": said,
+        "schema_size": next((f"under {limit}" for limit in SIZES if size < limit), f"{SIZES[-1]} and more"),
+    }
+
+
 def slices(results: list[dict[str, Any]]) -> dict[str, Any]:
-    """exact_match by language, kind, number of conditions and time; classes of failure."""
+    """exact_match by language, kind, number of conditions, dates, schema size and operator; classes of failure."""
     found: dict[str, Any] = {}
-    for key in ("language", "kind", "conditions", "timeframe"):
+    by_operator: dict[str, list[dict[str, Any]]] = {}
+    for r in results:
+        for name in r["operators"]:
+            by_operator.setdefault(name, []).append(r)
+    found["operator"] = {
+        name: {"rows": len(mine)} | rate((r["schema_id"], r["exact_match"]) for r in mine)
+        for name, mine in sorted(by_operator.items())
+    }
+    for key in ("language", "kind", "conditions", "dates", "schema_size"):
         values = sorted({r[key] for r in results}, key=str)
         found[key] = {
             str(value): {"rows": sum(r[key] == value for r in results)}

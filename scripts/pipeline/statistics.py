@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from statistics import NormalDist
 from typing import Any
 
+EFFECT_UNSEEN = 1.25
+LEAST_EFFECT = 0.5
+
 
 def t_quantile(p: float, df: int) -> float:
     """Quantile of Student's t: Hill's expansion (1970, CACM algorithm 396), exact enough beyond 3 degrees."""
@@ -36,8 +39,10 @@ def rate(outcomes: Iterable[tuple[str, bool]], confidence: float = 0.95) -> dict
     """{"rate", "low", "high"} of (cluster, success) outcomes.
 
     Wilson's interval on the effective number of rows: the design effect comes from the variance between clusters
-    (Kish 1965), the quantile from Student's t with clusters - 1 degrees of freedom. Plain Wilson at 0 and 1, where there
-    is no variance to see. No interval for fewer than two clusters.
+    (Kish 1965), the quantile from Student's t with clusters - 1 degrees of freedom, or with 5 or 6 where the rarer outcome
+    occurs in one or two clusters only, whose variance says little. At 0 and 1, where there is no variance to see, the
+    design effect is taken as EFFECT_UNSEEN. No interval for fewer than two clusters. The choice is by simulation:
+    benchmarks/intervals.py, docs/METRICS.md.
     """
     clusters: dict[str, list[int]] = {}
     for cluster, success in outcomes:
@@ -51,11 +56,12 @@ def rate(outcomes: Iterable[tuple[str, bool]], confidence: float = 0.95) -> dict
     p, m = successes / rows, len(clusters)
     if m < 2:
         return {"rate": p, "low": None, "high": None}
-    quantile = t_quantile(0.5 + confidence / 2, m - 1)
-    effective = float(rows)
+    rare = sum(x > 0 if p <= 0.5 else x < n for x, n in clusters.values())
+    quantile = t_quantile(0.5 + confidence / 2, min(m - 1, rare + 4) if 0 < rare <= 2 else m - 1)
+    effective = rows / EFFECT_UNSEEN
     if 0 < p < 1:
         variance = m / (m - 1) * sum((x - p * n) ** 2 for x, n in clusters.values()) / rows**2
-        effective = rows / max(1.0, variance / (p * (1 - p) / rows))
+        effective = rows / max(LEAST_EFFECT, variance / (p * (1 - p) / rows))
     low, high = wilson(p * effective, effective, quantile)
     return {"rate": p, "low": low, "high": high}
 
