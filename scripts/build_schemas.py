@@ -29,7 +29,7 @@ from pipeline.config import parse_options
 from pipeline.errors import UserError
 from pipeline.paths import Layout
 
-VERSION = 1
+VERSION = 2
 FEW = 8
 HELD_OUT = ("validation", "align", "test")
 
@@ -98,8 +98,7 @@ def _field(
         hints = _hints(entry["values"], languages)
     said = [spec["words"][language] for language in languages]
     rng.shuffle(said)
-    description = ", ".join(dict.fromkeys(said))
-    return entry, SchemaField(name, spec["type"], mine, description, values, hints)
+    return entry, SchemaField(name, spec["type"], mine, tuple(dict.fromkeys(said)), values, hints)
 
 
 def build_variant(

@@ -51,8 +51,8 @@ def merge(
 ) -> dict[str, float]:
     """Write the merged model to `folder` (bf16); returns the largest logit differences on `samples`.
 
-    `merge`: merged against adapter and base, both in float32; `rounding`: the bf16 file against the merged weights.
-    Raises UserError where the merge changes the model.
+    `merge`: merged against adapter and base, both in float32; `rounding`: the bf16 file, what its layers multiply
+    rounded to bf16 as servers do it, against the merged weights. Raises UserError where the merge changes the model.
     """
     import torch
 
@@ -75,6 +75,9 @@ def merge(
     merged.to(torch.bfloat16).save_pretrained(folder)
     student = SimpleNamespace(**{**vars(options.student), "base_model": str(folder)})
     saved = load_base(student, whole).eval()
+    for module in saved.modules():
+        if isinstance(module, torch.nn.Linear):
+            module.register_forward_pre_hook(lambda _, inputs: inputs[0].bfloat16().float())
     rounded = [forced_logits(saved, *sample) for sample in samples]
     return {"merge": difference, "rounding": largest(zip(after, rounded, strict=True))}
 

@@ -87,6 +87,14 @@ def test_none_lists_and_booleans_are_read_from_flags():
     assert (options.run.max_steps, options.run.languages, options.training.shared_prefix) == (None, ["fr"], False)
 
 
+def test_every_option_that_may_be_null_is_spelled_none():
+    for section, spec in option_schema()["properties"].items():
+        for key, option in spec["properties"].items():
+            if "null" in option.get("type", []) or None in option.get("enum", []):
+                options = parse_options([flag_of(section, key), "none"], "", (section,))
+                assert getattr(getattr(options, section), key) is None, (section, key)
+
+
 @pytest.mark.parametrize("argv", [["--seed", "x"], ["--seed", "-3"], ["--learning-rate", "0"], ["--languages", "xx"]])
 def test_a_flag_out_of_range_is_named(argv):
     with pytest.raises(UserError) as error:

@@ -13,7 +13,7 @@ from pipeline.judging import calibrate, corrected, right, wrong
 
 SCHEMA = answer_schema(
     [
-        SchemaField("status", "enum", {"equals": "is", "not_equals": "isNot"}, None, ("open", "paid")),
+        SchemaField("status", "enum", {"equals": "is", "not_equals": "isNot"}, (), ("open", "paid")),
         SchemaField("amount", "number", {"greater": "over", "between": "between"}),
     ]
 )

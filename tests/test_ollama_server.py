@@ -21,6 +21,8 @@ VERSION = "0.20.0"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 BINARY = Path(os.environ.get("OLLAMA_TEST_BINARY") or CACHE / f"dataset-generator/ollama-{VERSION}/ollama")
 
+BASE = "assets/embedded_base"
+
 pytestmark = [
     pytest.mark.ollama,
     pytest.mark.skipif(not BINARY.exists(), reason=f"no Ollama server at {BINARY}; tools/build_ollama.sh makes it"),
@@ -68,34 +70,34 @@ def server(tmp_path_factory) -> Iterator[Server]:
     made.stop()
 
 
-def make_adapter(base: Path, folder: Path, seed: int = 5) -> None:
+def make_adapter(base: str, folder: Path, seed: int = 5, size: float = 0.01) -> None:
     """A LoRA adapter with random non-zero weights, saved as training saves it."""
     import torch
 
     from pipeline.student import Placement, add_lora, load_base, load_tokenizer, save_adapter
 
-    student = SimpleNamespace(base_model=str(base))
+    student = SimpleNamespace(base_model=base)
     placement = Placement("transformers", "cpu", "float32")
     model = add_lora(load_base(student, placement), student, placement, rank=4, alpha=8, seed=seed)
     torch.manual_seed(seed)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "lora_B" in name:
-                parameter.normal_(std=0.05)
-    save_adapter(model, load_tokenizer(str(base)), folder, student)
+                parameter.normal_(std=size)
+    save_adapter(model, load_tokenizer(base), folder, student)
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, tiny_base, server) -> SimpleNamespace:
-    """A root with a dataset and an adapter with random weights."""
+def run(tmp_path_factory, server) -> SimpleNamespace:
+    """A root with a dataset and an adapter with small random weights on the shipped base, whose choices are clear."""
     folder = tmp_path_factory.mktemp("run")
     teacher = {"kind": "embedded", "host": server.host, "timeout": 60, "retries": 1, "num_ctx": 4096, "think": None}
-    config = str(config_for(folder, tiny_base, teacher=teacher, evaluation={"max_new_tokens": 24, "judge": False}))
+    config = str(config_for(folder, BASE, teacher=teacher, evaluation={"max_new_tokens": 24, "judge": False}))
     for name in ("generate_domain_specs.py", "build_schemas.py", "generate_dataset.py", "build_training_corpus.py"):
         ok(name, "--config", config)
     adapter = folder / "out/student_runs/embedded/checkpoint-final"
     adapter.parent.mkdir(parents=True)
-    make_adapter(tiny_base, adapter)
+    make_adapter(BASE, adapter)
     return SimpleNamespace(folder=folder, config=config, adapter=adapter, out=folder / "out")
 
 
@@ -135,12 +137,12 @@ def test_the_modelfile_makes_the_same_model_by_hand(run, exported, server):
     assert answers["by-hand"].prompt_eval_count == answers["tiny-student"].prompt_eval_count
 
 
-def test_the_served_template_is_the_tokenizers_with_system_and_earlier_turns(exported, server, tiny_base):
+def test_the_served_template_is_the_tokenizers_with_system_and_earlier_turns(exported, server):
     from ollama import Client
 
     from pipeline.student import load_tokenizer
 
-    tokenizer = load_tokenizer(str(tiny_base))
+    tokenizer = load_tokenizer(BASE)
     chats = [
         [{"role": "user", "content": "a b c"}],
         [{"role": "system", "content": "rules"}, {"role": "user", "content": "a"}],
@@ -152,12 +154,12 @@ def test_the_served_template_is_the_tokenizers_with_system_and_earlier_turns(exp
         assert answer.prompt_eval_count == expected
 
 
-def test_other_answers_than_the_adapters_are_refused_with_the_reason(run, exported, tiny_base, tmp_path, monkeypatch):
+def test_other_answers_than_the_adapters_are_refused_with_the_reason(run, exported, tmp_path, monkeypatch):
     """The served model is made of another adapter: what answers is not what was trained."""
     import export_student
 
     other = tmp_path / "other"
-    make_adapter(tiny_base, other, seed=6)
+    make_adapter(BASE, other, seed=6, size=0.4)
     merge = export_student.merge
     monkeypatch.setattr(export_student, "merge", lambda options, adapter, *rest: merge(options, other, *rest))
     with pytest.raises(export_student.UserError, match="greedy answers part"):

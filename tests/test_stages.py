@@ -236,6 +236,8 @@ def test_evaluation_without_an_adapter_says_which_and_ends_with_a_summary(traine
         "semantic_match",
         "semantic_pass",
         "wrong_but_valid",
+        "verdicts",
+        "semantic_pass_corrected",
     } == set(figures)
     rows = rows_of(folder / "evaluation_results.jsonl")
     assert len(rows) == 2 * (figures["rows"] + summary["splits"]["test_seen"]["free"]["rows"])

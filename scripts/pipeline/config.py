@@ -117,9 +117,7 @@ def parse_value(text: str, spec: dict[str, Any]) -> Any:
     """A flag's text as the type that its schema names; `none` is null. Raises ValueError."""
     types = spec.get("type", [])
     types = types if isinstance(types, list) else [types]
-    if "enum" in spec and not types:
-        types = ["string"]
-    if text == "none" and "null" in types:
+    if text == "none" and ("null" in types or None in spec.get("enum", [])):
         return None
     if "integer" in types:
         return int(text)

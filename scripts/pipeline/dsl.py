@@ -27,14 +27,14 @@ class Operator:
 class SchemaField:
     """A field as one schema shows it.
 
-    `operators` maps canonical names to the alias this schema uses. `values` are the enum's spellings; `hints` are the
-    words that the descriptions give: phrase -> spelling of the value ("paye" -> "paid").
+    `operators` maps canonical names to the alias this schema uses. `phrases` are what people call the field; `values` are
+    the enum's spellings, `hints` what people call them: phrase -> spelling ("paye" -> "paid").
     """
 
     name: str
     type: str
     operators: dict[str, str]
-    description: str | None = None
+    phrases: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
     hints: dict[str, str] = field(default_factory=dict)
 
@@ -69,10 +69,14 @@ def closed_object(properties: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def describe(hints: dict[str, str]) -> dict[str, str]:
+    """The description that says which spelling each phrase stands for: one notation for names and for values."""
+    said = ", ".join(f"{phrase}: {spelling}" for phrase, spelling in hints.items())
+    return {"description": said} if said else {}
+
+
 def _value_schema(spec: SchemaField, shape: str, with_hints: bool) -> dict[str, Any]:
-    scalar: dict[str, Any] = {}
-    if with_hints and spec.hints:
-        scalar["description"] = ", ".join(f"{phrase}: {value}" for phrase, value in spec.hints.items())
+    scalar: dict[str, Any] = describe(spec.hints) if with_hints else {}
     if spec.type == "enum":
         scalar["enum"] = list(spec.values)
     elif spec.type == "date":
@@ -94,7 +98,7 @@ def condition_branches(spec: SchemaField) -> list[dict[str, Any]]:
     branches = []
     for index, (shape, aliases) in enumerate(shapes.items()):
         first = index == 0
-        name: dict[str, Any] = {"description": spec.description} if first and spec.description else {}
+        name: dict[str, Any] = describe(dict.fromkeys(spec.phrases, spec.name)) if first else {}
         name["const"] = spec.name
         branches.append(
             closed_object(

@@ -16,7 +16,16 @@ from datetime import date, timedelta
 from typing import Any
 
 from pipeline.calendar import periods, render_calendar
-from pipeline.dsl import SchemaField, answer_schema, condition_branches, operators, operators_for, program, refusal
+from pipeline.dsl import (
+    SchemaField,
+    answer_schema,
+    condition_branches,
+    describe,
+    operators,
+    operators_for,
+    program,
+    refusal,
+)
 from pipeline.prompts import minify, render_content
 
 ONSETS = ("", "b", "c", "d", "f", "g", "h", "j", "l", "m", "n", "p", "qu", "r", "s", "t", "v", "w", "z") + (
@@ -102,8 +111,8 @@ class Document:
 class Words:
     """Made-up words, each drawn once for a document."""
 
-    def __init__(self, rng: random.Random) -> None:
-        self.rng = rng
+    def __init__(self, rng: random.Random, longest: int = 3) -> None:
+        self.rng, self.longest = rng, longest
         self.used: set[str] = set()
 
     def _draw(self, accents: float) -> str:
@@ -126,8 +135,8 @@ class Words:
                 return word
 
     def phrase(self, accents: float = 0.0) -> str:
-        """One to three new words."""
-        return " ".join(self.word(accents) for _ in range(self.rng.choice((1, 1, 1, 1, 2, 2, 3))))
+        """One to three new words, at most `longest`."""
+        return " ".join(self.word(accents) for _ in range(min(self.longest, self.rng.choice((1, 1, 1, 1, 2, 2, 3)))))
 
 
 def _pseudo_language(seed: int = 7) -> dict[str, tuple[str, ...]]:
@@ -160,7 +169,6 @@ STYLES = ("snake", "snake", "camel", "kebab", "pascal", "upper", "flat")
 @dataclass
 class _Field:
     spec: SchemaField
-    phrases: tuple[str, ...]
     value_phrases: dict[str, tuple[str, ...]]
 
 
@@ -171,10 +179,8 @@ def _alias(rng: random.Random, words: Words, canonical: str, made_up: bool) -> s
 def _field(rng: random.Random, words: Words, style: str, made_up_aliases: bool) -> _Field:
     kind = rng.choice(("enum", "enum", "enum", "text", "integer", "number", "boolean", "date"))
     phrase, other = words.phrase(), words.phrase(accents=0.15)
-    described = rng.random()
     name = name_in_style(phrase if rng.random() < 0.8 else words.phrase(), style)
-    description = f"{phrase}, {other}" if described < 0.75 else phrase
-    phrases = (phrase, other) if described < 0.75 else (phrase,)
+    phrases = (phrase, other) if rng.random() < 0.75 else (phrase,)
     values: tuple[str, ...] = ()
     hints: dict[str, str] = {}
     value_phrases: dict[str, tuple[str, ...]] = {}
@@ -202,8 +208,8 @@ def _field(rng: random.Random, words: Words, style: str, made_up_aliases: bool) 
         alias = _alias(rng, words, operator.name, made_up_aliases)
         if alias not in aliases.values():
             aliases[operator.name] = alias
-    spec = SchemaField(name, kind, aliases, description, values, hints)
-    return _Field(spec, phrases, value_phrases)
+    spec = SchemaField(name, kind, aliases, phrases, values, hints)
+    return _Field(spec, value_phrases)
 
 
 def _number(rng: random.Random, kind: str) -> tuple[str, Any]:
@@ -257,9 +263,17 @@ def _operator_phrase(rng: random.Random, canonical: str, alias: str, made_up: bo
 
 
 def _condition(rng: random.Random, words: Words, entry: _Field, made_up: bool) -> tuple[str, dict[str, Any]]:
+    """How a condition on the field is said, and the condition."""
+    return _said_condition(rng, words, entry, made_up)[:2]
+
+
+def _said_condition(
+    rng: random.Random, words: Words, entry: _Field, made_up: bool
+) -> tuple[str, dict[str, Any], str]:
+    """How a condition on the field is said, the condition, and the phrase that stood for the field."""
     canonical, alias = rng.choice(list(entry.spec.operators.items()))
     shape = operators()[canonical].shape
-    phrase = rng.choice(entry.phrases)
+    phrase = rng.choice(entry.spec.phrases)
     if shape == "one":
         said, value = _value(rng, words, entry)
     elif shape == "list":
@@ -272,6 +286,7 @@ def _condition(rng: random.Random, words: Words, entry: _Field, made_up: bool) -
         low, high = sorted((_number(rng, entry.spec.type) for _ in range(2)), key=lambda pair: pair[1])
         value, said = [low[1], high[1]], low[0] + rng.choice((" .. ", " - ", " : ")) + high[0]
     operator = _operator_phrase(rng, canonical, alias, made_up)
+    called = phrase
     if rng.random() < 0.3:
         phrase = f"{rng.choice(GLUE)} {phrase}"
     if rng.random() < 0.15:
@@ -283,7 +298,7 @@ def _condition(rng: random.Random, words: Words, entry: _Field, made_up: bool) -
         text = f"{operator} {phrase} {said}"
     else:
         text = f"{said} {operator} {phrase}"
-    return text, {"field": entry.spec.name, "operator": alias, "value": value}
+    return text, {"field": entry.spec.name, "operator": alias, "value": value}, called
 
 
 def _calendar(rng: random.Random, words: Words, most: int | None = None) -> tuple[dict[str, tuple[date, date]], str]:
@@ -320,7 +335,7 @@ def _refusal(rng: random.Random, words: Words, fields: list[_Field]) -> tuple[st
         said = words.phrase()
         canonical = next(iter(entry.spec.operators))
         operator = rng.choice(SYMBOLS[canonical] + PSEUDO[canonical])
-        text = f"{rng.choice(entry.phrases)} {operator} {said}"
+        text = f"{rng.choice(entry.spec.phrases)} {operator} {said}"
         return text, refusal(f"value {said}", _listed(list(entry.spec.values)))
     said = words.phrase()
     canonical = rng.choice(list(operators()))
@@ -444,14 +459,14 @@ def name_rows(rng: random.Random, rows: int, most: int = 6) -> Document:
         whole = rng.random() < 0.4
         fields = [_field(rng, words, style, made_up_aliases=False) for _ in range(rng.randint(2, most))]
         table: list[dict[str, Any]] = [
-            {"description": entry.spec.description, "const": entry.spec.name} for entry in fields
+            describe(dict.fromkeys(entry.spec.phrases, entry.spec.name)) | {"const": entry.spec.name} for entry in fields
         ]
         if whole:
             table = [{"properties": {"field": shown}} for shown in table]
         asked = [rng.choice(fields) for _ in range(rng.choice((1, 2, 3, 4, 5)))]
         glued = rng.random() < 0.3
         said = [
-            (f"{rng.choice(GLUE)} " if glued and rng.random() < 0.5 else "") + rng.choice(entry.phrases)
+            (f"{rng.choice(GLUE)} " if glued and rng.random() < 0.5 else "") + rng.choice(entry.spec.phrases)
             for entry in asked
         ]
         answer = [{"field": entry.spec.name} if whole else entry.spec.name for entry in asked]
@@ -521,7 +536,7 @@ def conditions_document(
     result = []
     for _ in range(rows if names_only else 0):
         asked = [rng.choice(fields) for _ in range(rng.choice((1, 2, 3, 4)))]
-        request = rng.choice((" & ", ", ", " + ")).join(rng.choice(entry.phrases) for entry in asked)
+        request = rng.choice((" & ", ", ", " + ")).join(rng.choice(entry.spec.phrases) for entry in asked)
         names = minify([entry.spec.name for entry in asked])
         result.append((f"Schema: {minify(schema)}\nRequest: fields {request}", names))
     for _ in range(0 if names_only else rows):
@@ -531,6 +546,34 @@ def conditions_document(
         pairs = [_condition(rng, row_words, entry, made_up) for entry in entries]
         request = rng.choice((" & ", ", ", " + ")).join(pair[0] for pair in pairs)
         result.append((f"Schema: {minify(schema)}\nRequest: {request}", minify([pair[1] for pair in pairs])))
+    return Document(result)
+
+
+def small_rows(
+    rng: random.Random, rows: int, size: tuple[int, int] = (2, 3), *, described: float = 0.5, most: int = 3
+) -> Document:
+    """Rows with a small schema of their own each, its branches without all around them; the answer is the conditions.
+
+    Many different tables a step teach looking up where many rows of one table do not. A share `described` of the rows
+    says each condition's phrase with its name before the field, in the schema's own notation: the step from copying after
+    a repeated key to looking it up unsaid (stepwise internalisation, Deng et al. 2024, arXiv 2405.14838).
+    """
+    result = []
+    for _ in range(rows):
+        words, style, made_up = Words(rng, rng.choice((1, 1, 2))), rng.choice(STYLES), rng.random() < 0.35
+        fields = [_field(rng, words, style, made_up) for _ in range(rng.randint(*size))]
+        table = [branch["properties"] for entry in fields for branch in condition_branches(entry.spec)]
+        spoken = rng.random() < described
+        said, answer = [], []
+        for _ in range(rng.randint(1, most)):
+            entry = rng.choice(fields)
+            text, condition, phrase = _said_condition(rng, words, entry, made_up)
+            said.append(text)
+            answer.append(describe({phrase: entry.spec.name}) | condition if spoken else condition)
+        request = rng.choice((" & ", ", ", " + ", " > ", " ; ")).join(said)
+        result.append(
+            (f"{minify(table)}\n{'Described r' if spoken else 'R'}equest: {request}", minify(answer))
+        )
     return Document(result)
 
 
