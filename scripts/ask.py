@@ -20,7 +20,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from pipeline import errors
-from pipeline.config import complete_sections, parse_options, read_json_object
+from pipeline.config import complete_sections, parse_options
 from pipeline.errors import UserError
 from pipeline.paths import Layout
 
@@ -28,23 +28,25 @@ INVALID, REFUSED = 1, 3
 
 
 def read_schema(path: str) -> dict[str, Any]:
-    """The schema of a file, checked to be one; a d_02 row counts as its schema."""
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import SchemaError
+    """The answer schema of a file, as students are trained on it: a schema of your own is closed and may be refused.
+
+    A d_02 row counts as its schema. Raises UserError where it is none.
+    """
+    from pipeline.dsl import can_refuse, with_refusal
+    from pipeline.json_schemas import closed_schema, read_document
 
     if path == "-":
         try:
             value = json.load(sys.stdin)
         except ValueError as error:
             raise UserError(f"stdin is not a JSON Schema: {error}") from None
+    elif not Path(path).is_file():
+        raise UserError(f"{path} is no file; give a JSON Schema with --schema")
     else:
-        value = read_json_object(Path(path))
+        value = read_document(Path(path))
     schema = value["schema"] if isinstance(value, dict) and "schema_id" in value else value
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        raise UserError(f"{path} is no JSON Schema: {error.message[:200]}") from None
-    return schema
+    closed = closed_schema(path, schema)
+    return schema if can_refuse(schema) else with_refusal(closed)
 
 
 def read_request(text: str | None, schema_path: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from llguidance import LLMatcher
+from tests_support import config_for, rows_of
 
 from pipeline import own_schemas
 from pipeline.asts import SchemaJudge
@@ -227,3 +229,41 @@ def test_meaning_of_sets_labels_moments_and_defaults():
     assert judge.same({"size": 1.0}, {})
     assert not judge.same({"size": 2}, {})
     assert not judge.same({"a": True}, {"a": 1})
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.json")))
+def test_a_schema_of_ones_own_is_asked_with_the_schema_that_was_trained_on(name, tmp_path):
+    from ask import read_schema
+
+    trained = with_refusal(read_folder(EXAMPLES)[name])
+    assert read_schema(str(EXAMPLES / f"{name}.json")) == trained
+    (tmp_path / "answer.json").write_text(json.dumps(trained), encoding="utf-8")
+    assert read_schema(str(tmp_path / "answer.json")) == trained
+
+
+@pytest.mark.slow
+def test_a_folder_of_few_schemas_goes_through_the_whole_chain(tmp_path, tiny_base):
+    """Three schemas: all are trained on, held-out requests are measured, and the report says what cannot be said."""
+    dataset = {"rows_per_schema": 6, "evaluation_rows_per_schema": 3, "align_rows_per_schema": 4}
+    config = config_for(
+        tmp_path, tiny_base, run={"output_root": str(tmp_path / "out"), "max_steps": 2}, dataset=dataset,
+        schemas={"train_schemas": 6, "variants": 1}, student={"base_model": str(tiny_base), "max_seq_length": 3000},
+    )  # fmt: skip
+    done = subprocess.run(
+        [ROOT / "runAll.sh", "--config", config, "--schemas", EXAMPLES], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "3 schemas of" in done.stdout
+    root = tmp_path / "out/own/examples"
+    schemas = rows_of(root / "d_02_final_schemas.jsonl")
+    assert {row["split"] for row in schemas} == {"train"}
+    rows = rows_of(root / "d_03_dataset.jsonl")
+    assert {"train", "test_seen", "align"} <= {row["split"] for row in rows}
+    trained = {row["row_id"] for row in rows_of(root / "d_04_training_corpus.jsonl") if row["split"] == "train"}
+    assert not trained & {row["row_id"] for row in rows if row["split"] in ("test_seen", "align")}
+    judges = {row["schema_id"]: SchemaJudge(row["schema"]) for row in schemas}
+    assert all(judges[row["schema_id"]].is_valid(row["ast"]) for row in rows)
+    summary = json.loads((root / "reports/examples/summary.json").read_text(encoding="utf-8"))
+    assert "test" not in summary["models"]["sft"]["splits"]
+    assert summary["models"]["sft"]["splits"]["test_seen"]["free"]["rows"] > 0
+    assert "nothing can be said about schemas not trained on" in (root / "reports/examples/report.md").read_text()

@@ -108,6 +108,12 @@ def condition_branches(spec: SchemaField) -> list[dict[str, Any]]:
     return branches
 
 
+def can_refuse(schema: Any) -> bool:
+    """Whether a schema is an answer schema: a refusal is among its alternatives."""
+    alternatives = schema.get("anyOf") if isinstance(schema, dict) else None
+    return isinstance(alternatives, list) and _template()["anyOf"][1] in alternatives
+
+
 def with_refusal(schema: Any) -> dict[str, Any]:
     """The schema of an answer to a user's schema: what it says, or a refusal; its references still resolve."""
     own = {key: value for key, value in schema.items() if key != "$defs"} if isinstance(schema, dict) else schema
