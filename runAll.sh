@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The whole chain, each stage only where it is not up to date. Hands on the flags that all stages share: --config,
-# --output-root, --run-name, --max-steps, --max-samples, --seed, --languages, --schemas, --force.
+# --output-root, --run-name, --max-steps, --max-samples, --seed, --languages, --schemas, --examples, --force.
 #   ./runAll.sh --config config/offline.json                      no GPU, no Ollama, no model hub
 #   ./runAll.sh --config config/offline.json --schemas examples   your own JSON Schemas
 #   ./runAll.sh --config config/defaults.json --from training     stages: specs schemas dataset corpus base training
@@ -14,9 +14,9 @@ while [ $# -gt 0 ]; do
   case "$1" in
     --from) first=${2:?--from needs a stage} && shift 2 ;;
     --until) last=${2:?--until needs a stage} && shift 2 ;;
-    --config | --output-root | --run-name | --max-steps | --max-samples | --seed | --languages | --schemas)
+    --config | --output-root | --run-name | --max-steps | --max-samples | --seed | --languages | --schemas | --examples)
       shared+=("$1" "${2:?$1 needs a value}") && shift 2 ;;
-    --config=* | --output-root=* | --run-name=* | --max-steps=* | --max-samples=* | --seed=* | --languages=* | --schemas=*)
+    --config=* | --output-root=* | --run-name=* | --max-steps=* | --max-samples=* | --seed=* | --languages=* | --schemas=* | --examples=*)
       shared+=("$1") && shift ;;
     --force) shared+=("$1") && shift ;;
     -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0" && exit 0 ;;

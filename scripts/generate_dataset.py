@@ -15,6 +15,7 @@ Out  outputs/d_03_dataset.jsonl    row_id, schema_id, language, query, current_d
     uv run python scripts/generate_dataset.py --config config/offline.json
     uv run python scripts/generate_dataset.py --teacher-model gpt-oss:20b --rows-per-schema 8
     uv run python scripts/generate_dataset.py --config config/offline.json --preview 5
+    uv run python scripts/generate_dataset.py --config config/offline.json --schemas DIR --examples my_requests.jsonl
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -34,6 +36,7 @@ from pipeline.artifacts import Stage, content_id, locked, read_jsonl, write_json
 from pipeline.config import parse_options
 from pipeline.dsl import is_refusal, steps_of
 from pipeline.errors import UserError
+from pipeline.own_examples import read_examples
 from pipeline.paths import Layout
 from pipeline.progress import progress
 from pipeline.teacher import CallLost, Query, Teacher, make_teacher, teacher_facts
@@ -127,7 +130,7 @@ def _text(ast: Any) -> str:
 def rows_of_schema(
     teacher: Teacher, row: dict[str, Any], wanted: list[tuple[str, int]], options: SimpleNamespace, run: SimpleNamespace
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """(d_03 rows, rejected rows) of one schema."""
+    """(d_03 rows, rejected rows) of one schema; `row["examples"]` are a user's own rows of it, which come first."""
     from pipeline.asts import SchemaJudge
 
     judge = SchemaJudge(row["schema"])
@@ -136,7 +139,9 @@ def rows_of_schema(
     each = -(-total // len(run.languages))
     found: dict[str, list[dict[str, Any]]] = {language: [] for language in run.languages}
     rejected: list[dict[str, Any]] = []
-    kept: list[tuple[str, str]] = []
+    own = row.get("examples", [])
+    plain = lambda text: re.sub(r"\W+", " ", text.casefold()).strip()
+    kept = [(plain(example["query"]), judge.normal(example["ast"])) for example in own]
     for language in run.languages:
         for extra in range(4):
             if len(found[language]) >= each:
@@ -156,7 +161,7 @@ def rows_of_schema(
                 if near_duplicate(query.text, normal, kept):
                     rejected.append(about | {"answer": _text(ast), "reason": "near_duplicate", "message": ""})
                     continue
-                kept.append((re.sub(r"\W+", " ", query.text.casefold()).strip(), normal))
+                kept.append((plain(query.text), normal))
                 found[language].append(
                     {
                         "row_id": content_id(row["schema_id"], language, query.text, query.current_date),
@@ -171,7 +176,7 @@ def rows_of_schema(
                 )
     mixed = [r for pair in zip(*found.values(), strict=False) for r in pair]
     mixed += [r for rows in found.values() for r in rows[min(map(len, found.values())) :]]
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = [{**example, "split": "train"} for example in own]
     for split, count in reversed(wanted):
         rows += [{**r, "split": split} for r in mixed[:count]]
         mixed = mixed[count:]
@@ -182,10 +187,16 @@ def make_dataset(
     schemas: list[dict[str, Any]], options: SimpleNamespace
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]], dict[str, Any]]:
     """(d_03 rows, rejected rows, schemas left open by lost calls, the teacher's cost), in the order of the schemas."""
+    own: dict[str, list[dict[str, Any]]] = {}
+    if options.run.examples:
+        day = current_dates("examples", options.run.seed, 1)[0]
+        own = read_examples(Path(options.run.examples), schemas, options.run.languages, day)
     teacher = make_teacher(options.teacher, options.run, options.dataset)
     trained = 0
     jobs = []
     for row in schemas:
+        if row["schema_id"] in own:
+            row = row | {"examples": own[row["schema_id"]]}
         jobs.append((row, wanted_rows(row, trained, options.dataset, options.run.max_samples)))
         trained += row["split"] == "train"
 
@@ -231,7 +242,8 @@ def main(argv: list[str] | None = None) -> int:
     facts = {"dataset": vars(options.dataset), "teacher": teacher_facts(options.teacher)}
     facts |= {key: getattr(options.run, key) for key in ("seed", "languages", "max_samples")}
     with locked(layout.root, "dataset"):
-        stage = Stage("dataset", VERSION, layout.root, [layout.dataset, layout.rejected], facts, [layout.schemas])
+        inputs = [layout.schemas, *([Path(own)] if (own := options.run.examples) and Path(own).is_file() else [])]
+        stage = Stage("dataset", VERSION, layout.root, [layout.dataset, layout.rejected], facts, inputs)
         if options.preview is None and not options.force and stage.up_to_date():
             return 0
         schemas = list(read_jsonl(layout.schemas, "build_schemas.py"))

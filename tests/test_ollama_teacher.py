@@ -238,3 +238,16 @@ def test_queries_and_verdicts_are_read(server, row, tmp_path):
     assert [q.text for q in teacher.write_queries(row, "fr", "2024-03-17", 2, "s")] == ["one", "two"]
     assert teacher.judge(row, "q", "2024-03-17", GOOD) is False
     assert teacher.judge(row, "other", "2024-03-17", GOOD) is None
+
+
+def test_a_users_own_examples_are_shown_with_every_request(server, row, tmp_path):
+    example = {"query": "like this", "current_date": "2024-01-02", "ast": {"steps": []}}
+    server.replies = [says({"requests": ["a"]}), says({"steps": []})]
+    teacher = teacher_of(server, tmp_path)
+    mine = row | {"examples": [example]}
+    (query, *_) = teacher.write_queries(mine, "en", "2024-01-02", 1, "s")
+    teacher.answer(mine, query)
+    asked, answered = (request["messages"] for request in server.requests[-2:])
+    assert "like this" in asked[0]["content"]
+    assert [message["role"] for message in answered] == ["system", "user", "assistant", "user"]
+    assert answered[2]["content"] == '{"steps":[]}'

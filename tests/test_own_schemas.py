@@ -23,6 +23,7 @@ from pipeline.dsl import with_refusal
 from pipeline.errors import UserError
 from pipeline.instances import NoInstance, Sampler, matching
 from pipeline.json_schemas import closed_schema, read_folder
+from pipeline.own_examples import read_examples
 from pipeline.prompts import minify
 
 EXAMPLES = ROOT / "examples"
@@ -241,6 +242,47 @@ def test_a_schema_of_ones_own_is_asked_with_the_schema_that_was_trained_on(name,
     assert read_schema(str(tmp_path / "answer.json")) == trained
 
 
+OWN = {
+    "schema": "search_query",
+    "query": "anything about shoes, newest first",
+    "answer": {"mustHave": [{"in": "body", "text": "shoes"}], "sortBy": "newest"},
+    "current_date": "2024-05-06",
+}
+
+
+def d_02_of(name: str) -> dict[str, Any]:
+    answer = with_refusal(read_folder(EXAMPLES)[name])
+    return {"schema_id": "s1", "domain": name, "title": name, "split": "train", "schema": answer, "operators": {}}
+
+
+def test_own_examples_are_read_as_rows_of_their_schema(tmp_path):
+    path = tmp_path / "own.jsonl"
+    path.write_text(json.dumps(OWN) + "\n\n", encoding="utf-8")
+    (row,) = read_examples(path, [d_02_of("search_query")], ["en", "fr"], "2024-01-01")["s1"]
+    assert (row["query"], row["ast"], row["language"]) == (OWN["query"], OWN["answer"], "en")
+    assert (row["current_date"], row["teacher"], row["is_valid"]) == ("2024-05-06", "own example", True)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"answer": {"mustHave": []}}, "line 1: the answer does not satisfy search_query"),
+        ({"schema": "nothing"}, "line 1: there is no schema 'nothing'; some that are there: search_query"),
+        ({"query": " "}, "line 1: the query is empty"),
+        ({"language": "de"}, "line 1: the language 'de' is not one of en, fr"),
+        ({"current_date": "today"}, "line 1: current_date is 'today'"),
+        ({"more": 1}, "line 1: an example is an object with schema, query, answer"),
+    ],
+)
+def test_an_example_that_cannot_be_used_is_named_with_its_line(tmp_path, change, said):
+    path = tmp_path / "own.jsonl"
+    path.write_text(json.dumps(OWN | change), encoding="utf-8")
+    with pytest.raises(UserError) as error:
+        read_examples(path, [d_02_of("search_query")], ["en", "fr"], "2024-01-01")
+    assert said in str(error.value)
+    assert str(path) in str(error.value)
+
+
 @pytest.mark.slow
 def test_a_folder_of_few_schemas_goes_through_the_whole_chain(tmp_path, tiny_base):
     """Three schemas: all are trained on, held-out requests are measured, and the report says what cannot be said."""
@@ -249,9 +291,10 @@ def test_a_folder_of_few_schemas_goes_through_the_whole_chain(tmp_path, tiny_bas
         tmp_path, tiny_base, run={"output_root": str(tmp_path / "out"), "max_steps": 2}, dataset=dataset,
         schemas={"train_schemas": 6, "variants": 1}, student={"base_model": str(tiny_base), "max_seq_length": 3000},
     )  # fmt: skip
-    done = subprocess.run(
-        [ROOT / "runAll.sh", "--config", config, "--schemas", EXAMPLES], capture_output=True, text=True, check=False
-    )
+    own = tmp_path / "own.jsonl"
+    own.write_text(json.dumps(OWN), encoding="utf-8")
+    command = [ROOT / "runAll.sh", "--config", config, "--schemas", EXAMPLES, "--examples", own]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "3 schemas of" in done.stdout
     root = tmp_path / "out/own/examples"
@@ -259,6 +302,7 @@ def test_a_folder_of_few_schemas_goes_through_the_whole_chain(tmp_path, tiny_bas
     assert {row["split"] for row in schemas} == {"train"}
     rows = rows_of(root / "d_03_dataset.jsonl")
     assert {"train", "test_seen", "align"} <= {row["split"] for row in rows}
+    assert [row["split"] for row in rows if row["query"] == OWN["query"]] == ["train"]
     trained = {row["row_id"] for row in rows_of(root / "d_04_training_corpus.jsonl") if row["split"] == "train"}
     assert not trained & {row["row_id"] for row in rows if row["split"] in ("test_seen", "align")}
     judges = {row["schema_id"]: SchemaJudge(row["schema"]) for row in schemas}

@@ -67,6 +67,21 @@ def own_schema_ask(schema_row: dict[str, Any], language: str, current_date: str,
     )
 
 
+MOST_SHOWN = 3
+"""Examples of a user's own that a call shows."""
+
+
+def shown_examples(schema_row: dict[str, Any]) -> list[dict[str, Any]]:
+    """The first of a user's own examples of a schema."""
+    return schema_row.get("examples", [])[:MOST_SHOWN]
+
+
+def shown_requests(schema_row: dict[str, Any]) -> str:
+    """A line with requests that people wrote, to write more like them."""
+    requests = "; ".join(minify(example["query"]) for example in shown_examples(schema_row))
+    return f" People wrote, for example: {requests}. Write others like them." if requests else ""
+
+
 class CallFailed(Exception):
     """A call that got no usable answer."""
 
@@ -239,6 +254,7 @@ class OllamaTeacher:
                 "quotes. Never mention JSON or the schema."
             )
         )
+        ask += shown_requests(schema_row)
         found = self._object(
             [{"role": "user", "content": ask}], schema, self.options.temperature, int(content_id(seed)[:6], 16)
         )
@@ -247,9 +263,12 @@ class OllamaTeacher:
 
     def answer(self, schema_row: dict[str, Any], query: Query, complaint: str | None = None, sample: int = 0) -> str:
         """The AST as text; after a complaint, a corrected one."""
-        from pipeline.prompts import render_prompt
+        from pipeline.prompts import render_completion, render_prompt
 
         messages = [{"role": "system", "content": f"{rules_of(schema_row)}{meanings_of(schema_row)}"}]
+        for example in shown_examples(schema_row):
+            messages += render_prompt(schema_row["schema"], example["query"], example["current_date"])
+            messages += render_completion(example["ast"])
         messages += render_prompt(schema_row["schema"], query.text, query.current_date)
         if complaint:
             messages.append({"role": "user", "content": f"Your last answer was refused: {complaint}. Write it again."})
