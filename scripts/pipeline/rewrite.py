@@ -69,11 +69,11 @@ class _Writer:
         for name, needs in plain.pop("dependentSchemas", {}).items():
             parts.append({"anyOf": [*_lacking(name), _both({"required": [name]}, needs)]})
         if "oneOf" in plain and (either := self._exclusive(plain["oneOf"])) is not None:
-            del plain["oneOf"]
             if "anyOf" in plain:
+                del plain["oneOf"]
                 parts.append({"anyOf": either})
-            else:
-                plain["anyOf"] = either
+            else:  # in its place: properties come in the order of the document
+                plain = {"anyOf" if k == "oneOf" else k: either if k == "oneOf" else v for k, v in plain.items()}
         if parts:
             plain["allOf"] = [*plain.get("allOf", []), *parts]
         result = dict(plain)
