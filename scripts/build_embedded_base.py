@@ -433,7 +433,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, default=CONFIG_DIR / "embedded_base.json", help="the recipe")
     parser.add_argument("--output", type=Path, help="folder of the build (default: from the recipe)")
-    parser.add_argument("--start", type=Path, help="folder of a finished model to go on from, in place of random weights")
+    parser.add_argument(
+        "--start", type=Path, help="folder of a finished model to go on from, in place of random weights"
+    )
     parser.add_argument("--max-steps", type=int, help="at most so many steps of each stage: for smoke runs")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     parser.add_argument("--compile", action="store_true", help="compile parts of the model; needs a C++ compiler")

@@ -16,7 +16,8 @@ TRACKED = subprocess.run(
 ).stdout.split()
 OTHER_FLAGS = {
     "--config", "--force", "--help", "--base", "--from", "--until", "--preview", "--slow", "--install", "--output",
-    "--seed", "--ollama", "--schema", "--compile", "--model", "--device", "--steps", "--rows", "--simulations",
+    "--seed", "--ollama", "--schema", "--compile", "--model", "--device", "--steps", "--rows", "--simulations", "--start",
+    "--every", "--sources",
 }  # fmt: skip
 
 

@@ -127,6 +127,11 @@ CASES = [
     ({"type": ["integer", "string"], "not": {"type": "string"}}, [1], ["a"]),
     ({"allOf": [{"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}],
       "properties": {"b": {"type": "boolean"}}, "unevaluatedProperties": False}, [{"a": 1, "b": True}], [{"a": 1, "c": 1}]),
+    ({"oneOf": [{"properties": {"shape": {"const": "circle"}}, "required": ["radius"]},
+                {"properties": {"shape": {"const": "square"}}, "required": ["side"]}],
+      "properties": {"radius": {"type": "number"}, "side": {"type": "number"}, "shape": {"enum": ["circle", "square"]}},
+      "required": ["shape"], "type": "object"},
+     [{"shape": "circle", "radius": 1}, {"shape": "square", "side": 2}], [{"shape": "circle", "side": 2}, {"radius": 1}]),
 ]  # fmt: skip
 
 

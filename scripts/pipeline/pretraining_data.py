@@ -267,9 +267,7 @@ def _condition(rng: random.Random, words: Words, entry: _Field, made_up: bool) -
     return _said_condition(rng, words, entry, made_up)[:2]
 
 
-def _said_condition(
-    rng: random.Random, words: Words, entry: _Field, made_up: bool
-) -> tuple[str, dict[str, Any], str]:
+def _said_condition(rng: random.Random, words: Words, entry: _Field, made_up: bool) -> tuple[str, dict[str, Any], str]:
     """How a condition on the field is said, the condition, and the phrase that stood for the field."""
     canonical, alias = rng.choice(list(entry.spec.operators.items()))
     shape = operators()[canonical].shape
@@ -459,7 +457,8 @@ def name_rows(rng: random.Random, rows: int, most: int = 6) -> Document:
         whole = rng.random() < 0.4
         fields = [_field(rng, words, style, made_up_aliases=False) for _ in range(rng.randint(2, most))]
         table: list[dict[str, Any]] = [
-            describe(dict.fromkeys(entry.spec.phrases, entry.spec.name)) | {"const": entry.spec.name} for entry in fields
+            describe(dict.fromkeys(entry.spec.phrases, entry.spec.name)) | {"const": entry.spec.name}
+            for entry in fields
         ]
         if whole:
             table = [{"properties": {"field": shown}} for shown in table]
@@ -571,9 +570,7 @@ def small_rows(
             said.append(text)
             answer.append(describe({phrase: entry.spec.name}) | condition if spoken else condition)
         request = rng.choice((" & ", ", ", " + ", " > ", " ; ")).join(said)
-        result.append(
-            (f"{minify(table)}\n{'Described r' if spoken else 'R'}equest: {request}", minify(answer))
-        )
+        result.append((f"{minify(table)}\n{'Described r' if spoken else 'R'}equest: {request}", minify(answer)))
     return Document(result)
 
 
