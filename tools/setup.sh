@@ -36,7 +36,11 @@ if [ ! -x .venv/bin/python ] || [ ! -e "$stamp" ] || [ uv.lock -nt "$stamp" ] ||
   [ -n "$uv" ] || uv=$(make_uv)
   echo "set-up: syncing .venv with uv.lock" >&2
   # A proxy's certificate may be known to the machine only, not to uv's own list.
-  "$uv" sync --frozen --quiet || UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1 "$uv" sync --frozen --quiet
+  "$uv" sync --frozen --quiet || UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1 "$uv" sync --frozen --quiet || {
+    echo "error: the environment could not be made, see above; it needs a package index that answers, and Python 3.12 on" \
+      "the PATH or a network from which uv can fetch one" >&2
+    exit 2
+  }
   touch "$stamp"
 fi
 # shellcheck disable=SC2034  # for the runner that sources this
