@@ -192,6 +192,8 @@ def test_ask_answers_on_stdout_and_by_status(run, exported, tmp_path):
 
 def test_the_student_as_teacher_is_validated_retried_cached_and_counted(run, exported, tmp_path, server):
     shutil.copytree(run.out, tmp_path / "out")
+    schemas = tmp_path / "out/d_02_final_schemas.jsonl"
+    schemas.write_text(schemas.read_text(encoding="utf-8").partition("\n")[0] + "\n", encoding="utf-8")
     args = ["--config", run.config, "--output-root", str(tmp_path / "out"), "--teacher-kind", "ollama"]
     args += ["--teacher-model", "tiny-student", "--max-samples", "1", "--teacher-num-predict", "48"]
     args += ["--teacher-think", "none"]
