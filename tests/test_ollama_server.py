@@ -167,6 +167,7 @@ def test_other_answers_than_the_adapters_are_refused_with_the_reason(run, export
     assert json.loads((run.adapter.parent / "export/export_report.json").read_text())["blessed"] is True
 
 
+@pytest.mark.slow
 def test_a_served_student_is_evaluated_like_an_adapter(run, exported):
     ok("evaluate_student.py", "--config", run.config, "--ollama", "tiny-student", "--splits", "validation")
     ok("evaluate_student.py", "--config", run.config, "--model", "sft", "--splits", "validation")
@@ -190,6 +191,7 @@ def test_ask_answers_on_stdout_and_by_status(run, exported, tmp_path):
     assert "no model nobody" in refused("ask.py", *common, "--ollama", "nobody", "anything")
 
 
+@pytest.mark.slow
 def test_the_student_as_teacher_is_validated_retried_cached_and_counted(run, exported, tmp_path, server):
     shutil.copytree(run.out, tmp_path / "out")
     schemas = tmp_path / "out/d_02_final_schemas.jsonl"
