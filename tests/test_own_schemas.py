@@ -289,6 +289,7 @@ def test_an_example_that_cannot_be_used_is_named_with_its_line(tmp_path, change,
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_a_folder_of_few_schemas_goes_through_the_whole_chain(tmp_path, tiny_base):
     """Three schemas: all are trained on, held-out requests are measured, and the report says what cannot be said."""
     dataset = {"rows_per_schema": 6, "evaluation_rows_per_schema": 3, "align_rows_per_schema": 4}

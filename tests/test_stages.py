@@ -312,6 +312,7 @@ def test_the_report_stands_alone_and_holds_every_model(trained):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_the_whole_chain_runs_and_then_is_up_to_date(tmp_path, tiny_base):
     config = str(config_for(tmp_path, tiny_base, run={"output_root": str(tmp_path / "out"), "max_steps": 2}))
     first = subprocess.run([ROOT / "runAll.sh", "--config", config], capture_output=True, text=True, check=False)
@@ -325,6 +326,7 @@ def test_the_whole_chain_runs_and_then_is_up_to_date(tmp_path, tiny_base):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_a_killed_training_goes_on_from_its_checkpoint(data, tmp_path):
     results = []
     for name, kill in (("whole", False), ("killed", True)):
