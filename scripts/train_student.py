@@ -15,6 +15,7 @@ Out  outputs/student_runs/<run>/checkpoint-final/          adapter and tokenizer
     uv run python scripts/train_student.py --config config/offline.json
     uv run python scripts/train_student.py --config config/offline.json --max-steps 2 --max-samples 8
     uv run python scripts/train_student.py --learning-rate 2e-4 --lora-rank 64
+    uv run accelerate launch --num-processes 4 scripts/train_student.py    # docs/SCALING.md
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from pipeline.artifacts import Stage, commit, content_id, locked, read_jsonl, wr
 from pipeline.config import parse_options
 from pipeline.errors import UserError
 from pipeline.paths import Layout
+from pipeline.processes import main_process, processes
 
 VERSION = 1
 LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
@@ -145,13 +147,18 @@ def training_arguments(options: SimpleNamespace, layout: Layout, placement: Any,
     from pipeline.trainers import sft_config
 
     training, run = options.training, options.run
+    world = processes()
+    if training.groups_per_step % world:
+        raise UserError(
+            f"--groups-per-step {training.groups_per_step} cannot be shared by {world} processes; give a multiple of {world}"
+        )
     steps = max(1, round(training.epochs * groups / training.groups_per_step))
     steps = min(steps, run.max_steps or steps)
     every = max(1, steps // training.evaluations)
     return sft_config(
         layout.student,
         max_steps=steps,
-        gradient_accumulation_steps=training.groups_per_step,
+        gradient_accumulation_steps=training.groups_per_step // world,
         learning_rate=training.learning_rate,
         warmup_steps=round(training.warmup_share * steps),
         weight_decay=training.weight_decay,
@@ -196,9 +203,11 @@ def train(options: SimpleNamespace, layout: Layout, stage: Stage, rows: list[dic
 
     training, student, run = options.training, options.student, options.run
     placement = place(student)
-    print(f"training: {student.base_model}, {placement.say()}")
-    if placement.device == "cpu" and student.base_model.endswith("270m-it"):
-        print("training: a model of this size takes hours on a CPU; a CUDA device takes minutes")
+    if main_process():
+        several = f", {processes()} processes" if processes() > 1 else ""
+        print(f"training: {student.base_model}, {placement.say()}{several}")
+        if placement.device == "cpu" and student.base_model.endswith("270m-it"):
+            print("training: a model of this size takes hours on a CPU; a CUDA device takes minutes")
     model = load_base(student, placement)
     tokenizer = load_tokenizer(student.base_model)
     model = add_lora(model, student, placement, training.lora_rank, training.lora_alpha, run.seed)
@@ -215,8 +224,15 @@ def train(options: SimpleNamespace, layout: Layout, stage: Stage, rows: list[dic
     groups = make_groups(cut("train"), renderer, training.rows_per_group, student.max_seq_length, run.seed)
     validation = make_groups(cut("validation"), renderer, training.rows_per_group, student.max_seq_length, run.seed)
     config = training_arguments(options, layout, placement, len(groups), bool(validation))
+    # From here on all processes are there: what the files were is known to each of them.
+    checkpoint = None
+    with config.main_process_first(desc="older outputs"):
+        if main_process():
+            stage.set_aside()
+            shutil.rmtree(layout.sft_adapter, ignore_errors=True)
+        checkpoint = last_checkpoint(layout, content_id(stage.facts), training.resume)
     measure = None
-    if validation and training.generated_rows:
+    if main_process() and validation and training.generated_rows:
         longest = max(sum(label != IGNORE for label in row) for group in validation for row in group["labels"])
         measure = generated_exact_match(layout, renderer, training.generated_rows, longest + 8)
     torch.manual_seed(run.seed)
@@ -228,16 +244,16 @@ def train(options: SimpleNamespace, layout: Layout, stage: Stage, rows: list[dic
         processing_class=tokenizer,
         shared_prefix=training.shared_prefix,
         measure=measure,
-        callbacks=[MetricsFile(layout.training_metrics, "SFT steps")]
+        callbacks=([MetricsFile(layout.training_metrics, "SFT steps")] if main_process() else [])
         + ([EarlyStoppingCallback(training.patience)] if validation else []),
     )
-    checkpoint = last_checkpoint(layout, content_id(stage.facts), training.resume)
-    if checkpoint:
+    if checkpoint and main_process():
         print(f"training: going on from {checkpoint}")
     trainer.train(resume_from_checkpoint=checkpoint)
-    save_adapter(trainer.model, tokenizer, layout.sft_adapter, student)
     counts = counts_of(trainer, groups)
-    write_json(layout.run_config, run_config(options, stage, placement, {"counts": counts}))
+    if main_process():
+        save_adapter(trainer.model, tokenizer, layout.sft_adapter, student)
+        write_json(layout.run_config, run_config(options, stage, placement, {"counts": counts}))
     return counts
 
 
@@ -270,14 +286,13 @@ def main(argv: list[str] | None = None) -> int:
                 for split in ("train", "validation")
                 for r in [x for x in rows if x["split"] == split][: 8 * options.run.max_samples]
             ]
-        stage.set_aside()
-        shutil.rmtree(layout.sft_adapter, ignore_errors=True)
         counts = train(options, layout, stage, rows)
-        stage.finish(
-            counts,
-            f"{counts['steps']} steps over {counts['rows']} rows, validation loss {counts['best_validation_loss']}, "
-            f"generated exact match {counts['last_generated_exact_match']} -> {layout.sft_adapter}",
-        )
+        if main_process():
+            stage.finish(
+                counts,
+                f"{counts['steps']} steps over {counts['rows']} rows, validation loss {counts['best_validation_loss']}, "
+                f"generated exact match {counts['last_generated_exact_match']} -> {layout.sft_adapter}",
+            )
     return 0
 
 

@@ -212,6 +212,42 @@ def test_both_ways_of_training_log_the_same_losses(trained, tmp_path):
     assert shared == pytest.approx(plain, rel=1e-4)
 
 
+def launched(*args: str, count: int = 2) -> subprocess.CompletedProcess:
+    """A stage under `accelerate launch` with several processes on the CPU (its --cpu would start one)."""
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--multi-gpu", "--num-processes", str(count)]
+    clean = {k: v for k, v in os.environ.items() if k != "DATASET_GENERATOR_CHAIN"} | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [*launch, *args], capture_output=True, text=True, timeout=300, env=clean, cwd=ROOT, check=False
+    )
+
+
+def test_two_processes_log_the_losses_of_one(trained, tmp_path):
+    shutil.copytree(trained / "out", tmp_path / "out")
+    text = (trained / "config.json").read_text(encoding="utf-8").replace(str(trained / "out"), str(tmp_path / "out"))
+    (tmp_path / "config.json").write_text(text, encoding="utf-8")
+    shutil.rmtree(tmp_path / "out/student_runs")
+    done = launched("scripts/train_student.py", "--config", str(tmp_path / "config.json"), "--max-steps", "2")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "2 processes" in done.stdout
+    assert done.stdout.count("training: ") == 2  # the first line and the summary, once each
+    found = [rows_of(root / "out/student_runs/embedded/training_metrics.jsonl") for root in (trained, tmp_path)]
+    assert len(found[0]) == len(found[1])
+    for one, two in zip(*found, strict=True):
+        assert one.keys() == two.keys()
+        for key in {"loss", "grad_norm", "eval_loss", "learning_rate"} & one.keys():
+            assert one[key] == pytest.approx(two[key], rel=1e-4), (key, one, two)
+    assert (
+        "up to date"
+        in launched("scripts/train_student.py", "--config", str(tmp_path / "config.json"), "--max-steps", "2").stdout
+    )
+
+
+def test_groups_that_processes_cannot_share_are_refused(trained):
+    done = launched("scripts/train_student.py", "--config", str(trained / "config.json"), "--groups-per-step", "3")
+    assert done.returncode != 0
+    assert "--groups-per-step 3 cannot be shared by 2 processes" in done.stderr
+
+
 def test_an_adapter_of_another_base_is_refused(trained, tiny_base, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(tiny_base, other)

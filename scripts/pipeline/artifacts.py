@@ -20,6 +20,7 @@ from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.paths import ROOT
+from pipeline.processes import main_process, processes
 
 
 def canonical(value: Any) -> str:
@@ -151,7 +152,8 @@ class Stage:
         for path in self.outputs:
             if not path.exists() or record["outputs"].get(self.relative(path)) != file_hash(path):
                 return False
-        print(f"{self.name}: up to date ({self.outputs[0]})")
+        if main_process():
+            print(f"{self.name}: up to date ({self.outputs[0]})")
         return True
 
     def set_aside(self) -> None:
@@ -195,7 +197,8 @@ class Stage:
 def locked(root: Path, stage: str) -> Iterator[None]:
     """Hold the output root for one run; raises UserError naming the run that has it.
 
-    The owner is the runner that set DATASET_GENERATOR_CHAIN to its process id, else this process. The lock of a
+    The owner is the runner that set DATASET_GENERATOR_CHAIN to its process id, else the launcher of several processes,
+    else this process. The lock of a
     process that is gone counts for nothing.
     """
     import psutil
@@ -204,7 +207,8 @@ def locked(root: Path, stage: str) -> Iterator[None]:
     root.mkdir(parents=True, exist_ok=True)
     owner_path = root / ".run.json"
     chain = os.environ.get("DATASET_GENERATOR_CHAIN")
-    pid = int(chain) if chain and psutil.pid_exists(int(chain)) else os.getpid()
+    alone = os.getpid() if processes() == 1 else os.getppid()  # the launcher owns what its processes share
+    pid = int(chain) if chain and psutil.pid_exists(int(chain)) else alone
     mine = {"pid": pid, "created": psutil.Process(pid).create_time(), "stage": stage}
     with FileLock(root / ".lock"):
         try:

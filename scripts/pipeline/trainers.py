@@ -47,7 +47,20 @@ def collate_rows(features: list[dict[str, Any]], pad_id: int) -> dict[str, Any]:
     }
 
 
-class GroupSFTTrainer(SFTTrainer):
+class SharedGradients:
+    """Mean gradients over several processes, for trainers whose loss does not go through the wrapped model's forward."""
+
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        loss = super().training_step(*args, **kwargs)
+        if self.accelerator.num_processes > 1 and self.accelerator.sync_gradients:
+            found = [p.grad for p in self.model.parameters() if p.grad is not None]
+            mean = self.accelerator.reduce(torch.cat([grad.flatten() for grad in found]), "mean")
+            for grad, part in zip(found, mean.split([grad.numel() for grad in found]), strict=True):
+                grad.copy_(part.view_as(grad))
+        return loss
+
+
+class GroupSFTTrainer(SharedGradients, SFTTrainer):
     """SFTTrainer whose examples are groups of rows of one schema; its logging, checkpoints and schedule stay.
 
     With `shared_prefix` the prefix of a group is computed once and logits only where there is a label; without, the
@@ -74,7 +87,10 @@ class GroupSFTTrainer(SFTTrainer):
         else:
             group = PrefixGroup(inputs["prefix"], inputs["suffixes"], inputs["labels"], inputs["lengths"])
             total, _ = group_loss(causal_lm(model), group)
-            items = num_items_in_batch if num_items_in_batch is not None else (group.labels != IGNORE).sum()
+            # Items are those of all processes, over whose losses and gradients the trainer takes means.
+            items = (group.labels != IGNORE).sum()
+            if num_items_in_batch is not None:
+                items = num_items_in_batch / self.accelerator.num_processes
             loss = total / items
             result = (loss, None) if return_outputs else loss
         if not math.isfinite(loss.item()):
