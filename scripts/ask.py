@@ -73,7 +73,7 @@ def answer(options: SimpleNamespace, schema: dict[str, Any], request: str) -> st
         answerer: Any = ServedAnswerer(student, evaluation["max_new_tokens"])
     else:
         answerer = local_answerer(options, evaluation["max_new_tokens"])
-    made = answerer.answers([schema_row], [row], constrained=options.constrained)[0]
+    made = answerer.answers([schema_row], [row], constrained=[options.constrained])[0]
     if answerer.unenforced:
         print("the schema cannot be enforced while decoding; the answer is free and validated after", file=sys.stderr)
     if not made["ended"]:

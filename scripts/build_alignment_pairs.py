@@ -24,11 +24,11 @@ from pipeline import errors
 from pipeline.artifacts import Stage, content_id, locked, read_jsonl, write_jsonl
 from pipeline.config import parse_options
 from pipeline.errors import UserError
-from pipeline.evaluation import Answerer, by_schema, decision_rows, load_schemas
+from pipeline.evaluation import Answerer, batches, decision_rows, load_schemas
 from pipeline.paths import Layout
 from pipeline.progress import progress
 
-VERSION = 1
+VERSION = 2
 
 
 def pairs_of_query(
@@ -85,20 +85,22 @@ def make_pairs(
     settings = options.pairs
     pairs: list[dict[str, Any]] = []
     kinds: Counter[str] = Counter()
-    for schema_id, members in progress(
-        by_schema(rows, schemas).items(), "schemas", len({r["schema_id"] for r in rows})
+    for members in progress(
+        batches(rows, schemas, options.evaluation.batch_rows // settings.samples_per_query), "batches"
     ):
-        judge = SchemaJudge(schemas[schema_id]["schema"])
         repeated = [row for row in members for _ in range(settings.samples_per_query)]
-        generator = torch.Generator(placement.device).manual_seed(
-            int(content_id(options.run.seed, schema_id), 16) % 2**62
-        )
+        seed = int(content_id(options.run.seed, *(row["row_id"] for row in members)), 16) % 2**62
+        generator = torch.Generator(placement.device).manual_seed(seed)
         answers = answerer.answers(
-            [schemas[schema_id]] * len(repeated), repeated, temperature=settings.temperature, generator=generator
+            [schemas[row["schema_id"]] for row in repeated],
+            repeated,
+            temperature=settings.temperature,
+            generator=generator,
         )
         for index, row in enumerate(members):
+            schema_row = schemas[row["schema_id"]]
             samples = answers[index * settings.samples_per_query : (index + 1) * settings.samples_per_query]
-            made = pairs_of_query(row, schemas[schema_id], samples, judge, settings.pairs_per_query)
+            made = pairs_of_query(row, schema_row, samples, SchemaJudge(schema_row["schema"]), settings.pairs_per_query)
             kinds["queries with a wrong sample" if made else "queries without"] += 1
             pairs += made
     counts = {"pairs": len(pairs), "queries": dict(kinds)}

@@ -46,7 +46,7 @@ from pipeline.paths import Layout
 from pipeline.progress import Progress
 from pipeline.teacher import make_teacher, teacher_facts
 
-VERSION = 2
+VERSION = 3
 
 
 def choose_model(options: SimpleNamespace, layout: Layout, base: bool) -> tuple[str, Path | None]:
@@ -132,26 +132,29 @@ def measure(
     teacher = make_teacher(options.teacher, options.run) if options.evaluation.judge else None
     results = kept_results(part, key)
     judges: dict[str, SchemaJudge] = {}
+    # Both modes of a row stand side by side: they share the pass over the prompt.
     jobs = [
-        (mode, members)
+        [(row, mode) for row in members for mode in options.evaluation.modes]
         for members in batches(rows, schemas, options.evaluation.batch_rows)
-        for mode in options.evaluation.modes
     ]
-    done = {(r["mode"], r["row_id"]) for r in results}
-    kept = [(mode, row["row_id"]) for mode, members in jobs for row in members]
-    results = [r for r in results if (r["mode"], r["row_id"]) in set(kept)]
-    bar = Progress(len(kept), "answers")
+    done = {(r["row_id"], r["mode"]) for r in results}
+    whole = {
+        (row["row_id"], mode) for job in jobs if all((r["row_id"], m) in done for r, m in job) for row, mode in job
+    }
+    results = [r for r in results if (r["row_id"], r["mode"]) in whole]
+    bar = Progress(sum(map(len, jobs)), "answers")
     with part.open("w", encoding="utf-8") as file:
         for result in results:
             file.write(json.dumps(result, ensure_ascii=False) + "\n")
         bar.update(len(results))
-        for mode, members in jobs:
-            if all((mode, row["row_id"]) in done for row in members):
+        for job in jobs:
+            if (job[0][0]["row_id"], job[0][1]) in whole:
                 continue
-            results = [r for r in results if r["mode"] != mode or r["row_id"] not in {row["row_id"] for row in members}]
-            mine = [schemas[row["schema_id"]] for row in members]
-            answers = answerer.answers(mine, members, constrained=mode == "constrained")
-            for row, schema_row, answer in zip(members, mine, answers, strict=True):
+            mine = [schemas[row["schema_id"]] for row, _ in job]
+            answers = answerer.answers(
+                mine, [row for row, _ in job], constrained=[mode == "constrained" for _, mode in job]
+            )
+            for (row, mode), schema_row, answer in zip(job, mine, answers, strict=True):
                 judge = judges.setdefault(row["schema_id"], SchemaJudge(schema_row["schema"]))
                 ask = None
                 if teacher is not None:
@@ -160,7 +163,7 @@ def measure(
                 file.write(json.dumps(result, ensure_ascii=False) + "\n")
                 results.append(result)
             file.flush()
-            bar.update(len(members))
+            bar.update(len(job))
     bar.close()
     return results
 

@@ -76,12 +76,27 @@ def test_constrained_answers_of_an_untrained_model_satisfy_the_schema(tiny_stude
     ended = 0
     for row in schema_rows[:4]:
         rows = [{"query": f"request {index}", "current_date": "2024-03-17"} for index in range(3)]
-        for answer in answerer.answers([row] * 3, rows, constrained=True):
+        for answer in answerer.answers([row] * 3, rows, constrained=[True] * 3):
             assert answer["enforced"]
             if answer["ended"]:
                 ended += 1
                 assert SchemaJudge(row["schema"]).validator.is_valid(json.loads(answer["text"]))
     assert not answerer.unenforced
+
+
+def test_free_and_constrained_answers_of_one_batch_are_those_of_batches_of_their_own(tiny_student, schema_rows):
+    from pipeline.evaluation import Answerer
+
+    answerer = Answerer(tiny_student.model, tiny_student.renderer, max_new_tokens=40)
+    rows = [{"query": f"request {index}", "current_date": "2024-03-17"} for index in range(4)]
+    mine = [schema_rows[0]] * 2 + [schema_rows[1]] * 2
+    flags = [False, True, True, False]
+    together = answerer.answers(mine, rows, constrained=flags)
+    for flag in (False, True):
+        alone = answerer.answers(mine, rows, constrained=[flag] * 4)
+        assert [a for a, f in zip(together, flags, strict=True) if f == flag] == [
+            a for a, f in zip(alone, flags, strict=True) if f == flag
+        ]
 
 
 def test_forced_tokens_give_the_text_of_the_plain_constrained_loop(tiny_student, schema_rows, monkeypatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,17 +105,23 @@ class Answerer:
         schema_rows: list[dict[str, Any]],
         rows: list[dict[str, Any]],
         *,
-        constrained: bool = False,
+        constrained: Sequence[bool] | None = None,
         **options: Any,
     ) -> list[dict[str, Any]]:
-        """{"text", "tokens", "ended", "enforced"} for rows, each with its schema row; neighbours share prefixes."""
+        """{"text", "tokens", "ended", "enforced"} for rows, each with its schema row; neighbours share prefixes.
+
+        `constrained` says for each row whether its schema's grammar binds the answer; none is bound by default.
+        """
         from pipeline.generation import generate
 
         prompts = [
             self.renderer.request(schema_row["schema"], row["query"], row["current_date"])
             for schema_row, row in zip(schema_rows, rows, strict=True)
         ]
-        constraints = [self._constraint(schema_row) for schema_row in schema_rows] if constrained else None
+        constraints = None
+        if constrained is not None and any(constrained):
+            bound = zip(schema_rows, constrained, strict=True)
+            constraints = [self._constraint(schema_row) if wanted else None for schema_row, wanted in bound]
         made = generate(
             self.model, prompts, end_ids=self.renderer.end_ids, max_new_tokens=self.max_new_tokens,
             constraints=constraints, **options,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -100,15 +101,19 @@ class ServedAnswerer:
         self.student, self.max_new_tokens = student, max_new_tokens
 
     def answers(
-        self, schema_rows: list[dict[str, Any]], rows: list[dict[str, Any]], *, constrained: bool = False
+        self,
+        schema_rows: list[dict[str, Any]],
+        rows: list[dict[str, Any]],
+        *,
+        constrained: Sequence[bool] | None = None,
     ) -> list[dict[str, Any]]:
         """{"text", "tokens", "ended", "prompt_tokens", "enforced"} for rows, each with its schema row."""
 
-        def work(pair: tuple[dict[str, Any], dict[str, Any]]) -> dict[str, Any]:
-            schema = pair[0]["schema"]
-            messages = render_prompt(schema, pair[1]["query"], pair[1]["current_date"])
-            made = self.student.ask(messages, self.max_new_tokens, schema if constrained else None)
-            return made | {"enforced": constrained}
+        def work(schema_row: dict[str, Any], row: dict[str, Any], bound: bool) -> dict[str, Any]:
+            schema = schema_row["schema"]
+            messages = render_prompt(schema, row["query"], row["current_date"])
+            made = self.student.ask(messages, self.max_new_tokens, schema if bound else None)
+            return made | {"enforced": bound}
 
         with ThreadPoolExecutor(self.student.concurrency) as pool:
-            return list(pool.map(work, zip(schema_rows, rows, strict=True)))
+            return list(pool.map(work, schema_rows, rows, constrained or [False] * len(rows)))
