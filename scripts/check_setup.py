@@ -1,7 +1,7 @@
 """Preflight: says before the first long stage what the run will need and does not have.
 
 Checks the config, the base model's weights (for stages from the corpus on) and the teacher's server and model (for
-domain specs, dataset, and evaluation with a judge).
+domain specs, dataset, and evaluation with a judge), and says how much memory the teacher takes.
 
     uv run python scripts/check_setup.py --config config/defaults.json --from specs --until report
 """
@@ -46,8 +46,11 @@ def main(argv: list[str] | None = None) -> int:
         asked = stages & NEED_TEACHER if options.evaluation.judge else stages & {"specs", "dataset"}
         if asked and options.teacher.kind == "ollama":
             from pipeline.ollama_teacher import OllamaTeacher
+            from pipeline.server import memory_of
 
-            OllamaTeacher(options.teacher, options.run)
+            teacher, asks = OllamaTeacher(options.teacher, options.run), options.teacher
+            if said := memory_of(teacher.client, asks.model, asks.num_ctx, asks.concurrency):
+                print(f"teacher: {said}")
     return 0
 
 

@@ -14,6 +14,7 @@ Out  outputs/d_03_dataset.jsonl    row_id, schema_id, language, query, current_d
 
     uv run python scripts/generate_dataset.py --config config/offline.json
     uv run python scripts/generate_dataset.py --teacher-model gpt-oss:20b --rows-per-schema 8
+    uv run python scripts/generate_dataset.py --config config/offline.json --target-rows 2000
     uv run python scripts/generate_dataset.py --config config/offline.json --preview 5
     uv run python scripts/generate_dataset.py --config config/offline.json --schemas DIR --examples my_requests.jsonl
 """
@@ -24,9 +25,11 @@ import argparse
 import difflib
 import random
 import re
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -38,25 +41,34 @@ from pipeline.dsl import is_refusal, steps_of
 from pipeline.errors import UserError
 from pipeline.own_examples import read_examples
 from pipeline.paths import Layout
-from pipeline.progress import progress
+from pipeline.progress import Progress
 from pipeline.teacher import CallLost, Query, Teacher, make_teacher, teacher_facts
 
 VERSION = 1
 FIRST_DAY, DAYS = date(2023, 1, 1), 1200
 
 
+def train_shares(schemas: list[dict[str, Any]], options: SimpleNamespace) -> list[int]:
+    """Train rows of each train schema, in their order: as many as asked for each, or an even share of a target."""
+    mine = [row.get("shared") or options.rows_per_schema for row in schemas if row["split"] == "train"]
+    if options.target_rows is None:
+        return mine
+    edges = [options.target_rows * number // len(mine) for number in range(len(mine) + 1)]
+    return [stop - start for start, stop in pairwise(edges)]
+
+
 def wanted_rows(
-    row: dict[str, Any], number: int, options: SimpleNamespace, max_samples: int | None
+    row: dict[str, Any], number: int, share: int, options: SimpleNamespace, max_samples: int | None
 ) -> list[tuple[str, int]]:
-    """(split, rows) that this schema gives; `number` counts the train schemas from 0.
+    """(split, rows) that this schema gives; `number` counts the train schemas from 0, `share` are this one's train rows.
 
     Where a user's schemas are few, each of them gives rows of every split.
     """
     if row.get("shared"):
         held_out = options.evaluation_rows_per_schema * 4
-        wanted = [("train", row["shared"]), ("validation", held_out), ("align", held_out), ("test_seen", held_out)]
+        wanted = [("train", share), ("validation", held_out), ("align", held_out), ("test_seen", held_out)]
     elif row["split"] == "train":
-        wanted = [("train", options.rows_per_schema)]
+        wanted = [("train", share)]
         if number < options.seen_schemas:
             wanted.append(("test_seen", options.evaluation_rows_per_schema))
     elif row["split"] == "align":
@@ -78,6 +90,47 @@ def near_duplicate(query: str, ast: str, kept: list[tuple[str, str]]) -> bool:
     return any(
         words == other or (ast == meaning and difflib.SequenceMatcher(None, words, other).ratio() > 0.9)
         for other, meaning in kept
+    )
+
+
+def requests_seed(run: SimpleNamespace, row: dict[str, Any], language: str, extra: int) -> str:
+    """The seed of a schema's requests in a language; `extra` counts the calls for more of them."""
+    return f"{run.seed}-{row['schema_id']}-{language}-{extra}"
+
+
+def forecast(teacher: Any, jobs: list[tuple[dict[str, Any], list[tuple[str, int]]]], options: SimpleNamespace) -> str:
+    """What is ahead of an Ollama teacher, from the first calls of the first schemas, as many at a time as later.
+
+    They are the calls that the work begins with: the cache has their answers then.
+    """
+    run, cost = options.run, teacher.cost
+    writes = len(jobs) * len(run.languages)
+    answers = sum(count for _, wanted in jobs for _, count in wanted) * options.dataset.rollouts
+    language = run.languages[0]
+    asked: list[tuple[dict[str, Any], Query]] = []
+
+    def write(job: tuple[dict[str, Any], list[tuple[str, int]]]) -> None:
+        row, wanted = job
+        day = current_dates(row["schema_id"], run.seed, options.dataset.dates_per_schema)[0]
+        count = -(-sum(count for _, count in wanted) // len(run.languages))
+        queries = teacher.write_queries(row, language, day, count, requests_seed(run, row, language, 0))
+        asked.extend((row, query) for query in queries[:1])
+
+    hours = tokens = 0.0
+    with ThreadPoolExecutor(teacher.concurrency) as pool:
+        for work, items, calls in ((write, jobs[: teacher.concurrency], writes), (None, asked, answers)):
+            work = work or (lambda pair: teacher.answer(*pair, None, 0))
+            before, started = dict(cost), time.monotonic()
+            list(pool.map(work, items))
+            made = cost["calls"] - before["calls"]
+            if not made:
+                return "no forecast, its first calls are in the cache already or gave no request"
+            hours += calls * (time.monotonic() - started) / made / 3600
+            grown = cost["tokens_in"] + cost["tokens_out"] - before["tokens_in"] - before["tokens_out"]
+            tokens += calls * grown / made
+    return (
+        f"at least {writes + answers} calls, about {tokens / 1e6:.1f} M tokens and {hours:.1f} hours, going by its first "
+        f"calls, {teacher.concurrency} at a time"
     )
 
 
@@ -146,9 +199,10 @@ def rows_of_schema(
         for extra in range(4):
             if len(found[language]) >= each:
                 break
-            day = dates[extra % len(dates)] if len(dates) == 1 else dates[(len(found[language]) + extra) % len(dates)]
-            seed = f"{run.seed}-{row['schema_id']}-{language}-{extra}"
-            for query in teacher.write_queries(row, language, day, each - len(found[language]), seed):
+            day = dates[(len(found[language]) + extra) % len(dates)]
+            for query in teacher.write_queries(
+                row, language, day, each - len(found[language]), requests_seed(run, row, language, extra)
+            ):
                 if len(found[language]) >= each:
                     break
                 ast, attempts, refused = answer_query(teacher, judge, row, query, options)
@@ -192,13 +246,21 @@ def make_dataset(
         day = current_dates("examples", options.run.seed, 1)[0]
         own = read_examples(Path(options.run.examples), schemas, options.run.languages, day)
     teacher = make_teacher(options.teacher, options.run, options.dataset)
+    shares = train_shares(schemas, options.dataset)
     trained = 0
     jobs = []
     for row in schemas:
         if row["schema_id"] in own:
             row = row | {"examples": own[row["schema_id"]]}
-        jobs.append((row, wanted_rows(row, trained, options.dataset, options.run.max_samples)))
+        share = shares[trained] if row["split"] == "train" else 0
+        jobs.append((row, wanted_rows(row, trained, share, options.dataset, options.run.max_samples)))
         trained += row["split"] == "train"
+
+    if options.teacher.kind == "ollama":
+        try:
+            print(f"dataset: {teacher.name}: {forecast(teacher, jobs, options)}", flush=True)
+        except CallLost as error:
+            print(f"dataset: {teacher.name}: no forecast, {error}", flush=True)
 
     def work(job: tuple[dict[str, Any], list[tuple[str, int]]]) -> Any:
         try:
@@ -209,15 +271,18 @@ def make_dataset(
     rows: list[dict[str, Any]] = []
     rejected: list[dict[str, Any]] = []
     still_open: list[dict[str, Any]] = []
+    bar = Progress(sum(count for _, wanted in jobs for _, count in wanted), "rows")
     with ThreadPoolExecutor(teacher.concurrency) as pool:
         try:
-            for kept, refused, lost in progress(pool.map(work, jobs), "schemas", len(jobs)):
+            for kept, refused, lost in pool.map(work, jobs):
                 rows += kept
                 rejected += refused
                 still_open += [lost] if lost else []
+                bar.update(len(kept), f"{100 * len(rows) / max(1, len(rows) + len(rejected)):.0f} % of answers kept")
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+    bar.close()
     return rows, rejected, still_open, teacher.close()
 
 
@@ -232,6 +297,22 @@ def counts_of(rows: list[dict[str, Any]], rejected: list[dict[str, Any]]) -> dic
     counts["conditions"] = {str(key): conditions[key] for key in sorted(conditions)}
     counts["timeframe"] = sum(isinstance(row["ast"], dict) and "timeframe" in row["ast"] for row in rows)
     return counts
+
+
+def print_cost(counts: dict[str, Any], target: int | None) -> None:
+    """What was asked of the teacher, and why answers were rejected."""
+    cost = counts["teacher"]
+    if cost.get("calls") is not None:
+        print(
+            f"  {cost['calls']} calls, {cost['cache_hits']} from the cache, {cost['retried']} retried, "
+            f"{cost['tokens_in']} tokens in, {cost['tokens_out']} out, {cost['seconds']:.0f} s of answering"
+        )
+    if target is not None and counts["split"].get("train", 0) < target:
+        print(
+            f"  {counts['split'].get('train', 0)} train rows in place of {target}: more train schemas give more requests"
+        )
+    if counts["rejected"]:
+        print("  rejected: " + ", ".join(f"{count} {reason}" for reason, count in sorted(counts["rejected"].items())))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -264,6 +345,7 @@ def main(argv: list[str] | None = None) -> int:
         write_jsonl(layout.rejected, rejected)
         write_jsonl(layout.dataset, rows)
         counts = counts_of(rows, rejected) | {"teacher": cost}
+        print_cost(counts, None if options.run.max_samples else options.dataset.target_rows)
         stage.finish(counts, f"{len(rows)} rows kept, {len(rejected)} answers rejected -> {layout.dataset}")
     return 0
 

@@ -206,6 +206,26 @@ def test_a_failed_answer_goes_back_with_the_validators_message(server, row, tmp_
     assert "was refused: at" in server.requests[1]["messages"][-1]["content"]
 
 
+def test_the_forecast_counts_the_calls_ahead_and_makes_none_twice(server, tmp_path, capsys):
+    import generate_dataset
+
+    schemas = make_schemas(3, 4)
+    options = SimpleNamespace(dataset=dataset_options(rows_per_schema=2, seen_schemas=0, attempts=1))
+    teacher = teacher_of(server, tmp_path)
+    options.run, options.teacher = teacher.run, teacher.options
+    options.run.languages = ["en"]
+    asked = lambda handler: says({"requests": ["one", "two"]})(handler)
+    server.replies = [
+        lambda handler: (asked if "requests" in json.dumps(server.requests[-1]["format"]) else says(GOOD))(handler)
+    ]
+    options.teacher.concurrency = 1
+    generate_dataset.make_dataset(schemas, options)
+    # three calls for requests and six answers, each 10 tokens
+    assert "at least 9 calls, about 0.0 M tokens and 0.0 hours" in capsys.readouterr().out
+    said = [minify([request["messages"], request["options"]["seed"]]) for request in server.requests]
+    assert len(said) == len(set(said))
+
+
 def test_rollouts_need_a_majority(server, row, tmp_path):
     from generate_dataset import answer_query
 

@@ -83,6 +83,16 @@ def test_one_changed_option_runs_its_stage_and_what_depends_on_it(root):
     assert "kept in" in ok("build_training_corpus.py", "--config", config)
 
 
+def test_a_target_counts_accepted_train_rows_whatever_their_number_a_schema(root):
+    ok("generate_dataset.py", "--config", str(root / "config.json"), "--target-rows", "20")
+    rows = [row for row in rows_of(root / "out/d_03_dataset.jsonl") if row["split"] == "train"]
+    assert len(rows) == 20
+    counts = {row["schema_id"]: 0 for row in rows}
+    for row in rows:
+        counts[row["schema_id"]] += 1
+    assert sorted(counts.values()) == [3, 3, 3, 3, 4, 4]
+
+
 def test_preview_shows_rows_and_writes_nothing(root):
     before = (root / "out/d_03_dataset.jsonl").read_bytes()
     out = ok("generate_dataset.py", "--config", str(root / "config.json"), "--preview", "1", "--seed", "9")

@@ -27,6 +27,33 @@ def is_there(client: Any) -> bool:
     return True
 
 
+def memory_of(client: Any, name: str, context: int, calls: int) -> str | None:
+    """A sentence about the memory that a model takes for so many calls at a time, or None where the server says too little.
+
+    Keys and values of a full context in 16 bits; models with sliding windows take less.
+    """
+    import httpx
+    from ollama import ResponseError
+
+    try:
+        about = client.show(name).modelinfo or {}
+        weights = next((model.size for model in client.list().models if model.model in (name, f"{name}:latest")), None)
+    except (ConnectionError, httpx.HTTPError, ResponseError, ValueError):
+        return None
+    of = lambda key: about.get(f"{about.get('general.architecture')}.{key}")
+    layers, heads, width = of("block_count"), of("attention.head_count_kv"), of("attention.key_length")
+    if not width and of("embedding_length") and of("attention.head_count"):
+        width = of("embedding_length") // of("attention.head_count")
+    if not layers or not heads or not width or not weights:
+        return None
+    heads = max(heads) if isinstance(heads, list | tuple) else heads
+    size = 2 * layers * heads * (width + (of("attention.value_length") or width)) * context * calls
+    return (
+        f"{name} takes {weights / 2**30:.1f} GiB of weights and at most {size / 2**30:.1f} GiB for {calls} calls at a "
+        f"time of {context} tokens (start the server with OLLAMA_NUM_PARALLEL={calls})"
+    )
+
+
 def model_digest(client: Any, host: str, name: str) -> str:
     """The digest of a model. Raises UserError naming the address, or the models that are there."""
     import httpx
