@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,52 +13,12 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, run_script
+from ollama_support import BASE, BINARY, MISSING, Server
 from tests_support import config_for, ok, refused, rows_of
 
-VERSION = "0.20.0"
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-BINARY = Path(os.environ.get("OLLAMA_TEST_BINARY") or CACHE / f"dataset-generator/ollama-{VERSION}/ollama")
+from pipeline.served import ServedStudent
 
-BASE = "assets/embedded_base"
-
-pytestmark = [
-    pytest.mark.ollama,
-    pytest.mark.skipif(not BINARY.exists(), reason=f"no Ollama server at {BINARY}; tools/build_ollama.sh makes it"),
-]
-
-
-class Server:
-    """A server process on a free loopback port with its own models."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.host = f"http://127.0.0.1:{self.port}"
-        self.start()
-
-    def start(self) -> None:
-        from ollama import Client
-
-        env = os.environ | {
-            "OLLAMA_HOST": self.host,
-            "OLLAMA_MODELS": str(self.folder / "models"),
-            "HOME": str(self.folder),
-        }
-        with (self.folder / "server.log").open("ab") as log:
-            self.process = subprocess.Popen([BINARY, "serve"], env=env, stdout=log, stderr=log)
-        for _ in range(200):
-            try:
-                Client(host=self.host).list()
-                return
-            except Exception:
-                time.sleep(0.1)
-        raise AssertionError((self.folder / "server.log").read_text()[-2000:])
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(20)
+pytestmark = [pytest.mark.ollama, pytest.mark.skipif(not BINARY.exists(), reason=MISSING)]
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +167,50 @@ def test_the_student_as_teacher_is_validated_retried_cached_and_counted(run, exp
     cost = json.loads((tmp_path / "out/d_03_dataset.jsonl.meta.json").read_text())["counts"]["teacher"]
     assert cost["calls"] == 0
     assert cost["cache_hits"] > 0
+
+
+def test_a_sentencepiece_base_as_the_real_gemma_has_is_served_with_its_own_tokens(run, tmp_path, server):
+    """Token counts and the five best first tokens, in the templates of one turn, of text that splits in odd ways."""
+    import math
+
+    import torch
+    from conftest import TINY
+    from ollama import Client
+    from sentencepiece_support import make_sentencepiece_base
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    base = tmp_path / "base"
+    base.mkdir()
+    make_sentencepiece_base(base, TINY)
+    shutil.copytree(run.out, tmp_path / "out")
+    adapter = tmp_path / "out/student_runs/embedded/checkpoint-final"
+    shutil.rmtree(adapter)
+    make_adapter(str(base), adapter)
+    args = ["--config", run.config, "--output-root", str(tmp_path / "out"), "--base-model", str(base)]
+    ok("export_student.py", *args, "--ollama-host", "http://127.0.0.1:9")
+    folder = adapter.parent / "export"
+    assert (folder / "tokenizer.model").exists()
+    ServedStudent(server.host, "sentencepiece", 4096, 60).create(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    texts = [
+        "paid orders above 100",
+        '{"a":[1,2]}\n\nRequest: \u00e9t\u00e9 2024-03-17',
+        "two  spaces, \U0001f600 and\n a line",
+    ]
+    for text in texts:
+        messages = [{"role": "user", "content": text}]
+        ids = tokenizer.apply_chat_template(messages, add_generation_prompt=True)["input_ids"]
+        assert ids.count(tokenizer.bos_token_id) == 1
+        answer = Client(host=server.host, timeout=60).chat(
+            "sentencepiece", messages, logprobs=True, top_logprobs=5, options={"num_predict": 1, "temperature": 0}
+        )
+        assert answer.prompt_eval_count == len(ids)
+        with torch.inference_mode():
+            expected = model(torch.tensor([ids])).logits[0, -1].log_softmax(-1)
+        best = sorted(expected.tolist(), reverse=True)[:5]
+        served = [entry.logprob for entry in answer.logprobs[0].top_logprobs]
+        assert all(math.isclose(a, b, abs_tol=0.05) for a, b in zip(best, served, strict=True)), (best, served)
 
 
 def test_a_server_that_is_gone_stops_the_preflight_at_once(run):
