@@ -11,6 +11,8 @@ Out  <output>/checkpoint.pt      state of the training; a killed build goes on f
 
     uv run python scripts/build_embedded_base.py
     uv run python scripts/build_embedded_base.py --max-steps 5 --output outputs/tiny   # a smoke run
+    uv run python scripts/build_embedded_base.py --start assets/embedded_base --from-stage more_schemas  # go on
+    uv run python scripts/build_embedded_base.py --measure 8    # exact match of the shipped base on new documents
     uv run python scripts/build_embedded_base.py --install      # copy a finished model to assets/embedded_base
 """
 
@@ -238,23 +240,50 @@ def draw_group(options: dict[str, Any], encoder: Encoder, stage: str, step: int,
         return kind, encoder.group(data.conditions_document(rng, rows))
     if kind == "simple_schema":
         return kind, encoder.group(data.schema_document(rng, rows, (1, 3), simple=True))
+    if kind == "short_schema":
+        return kind, encoder.group(data.schema_document(rng, rows, (2, 3), short=True))
     if kind == "long_schema":
         return kind, encoder.group(data.schema_document(rng, rows // 2, (7, 16)))
     return kind, encoder.group(data.schema_document(rng, rows))
 
 
-def exact_match(model: Any, encoder: Encoder, seed: str, schemas: int, rows: int = 8) -> float:
-    """Share of controlled-language requests over new schemas with new words that are answered exactly."""
+MEASURED = {
+    "small": lambda rng, rows: data.small_rows(rng, rows, described=0.0),
+    "conditions": data.conditions_document,
+    "short_schema": lambda rng, rows: data.schema_document(rng, rows, (2, 3), short=True),
+    "schema": data.schema_document,
+}
+"""Kinds of documents whose rows are answered to measure a base."""
+
+
+def exact_match(
+    model: Any, encoder: Encoder, seed: str, documents: int, rows: int = 8, kind: str = "schema"
+) -> list[tuple[str, bool]]:
+    """(document, right) for the rows of new documents of a kind, with new words, each answered greedily and whole."""
     from pipeline.generation import generate
 
-    right = total = 0
-    for number in range(schemas):
-        document = data.schema_document(random.Random(f"{seed}-{number}"), rows)
+    found = []
+    for number in range(documents):
+        document = MEASURED[kind](random.Random(f"{seed}-{number}"), rows)
         answers = generate(model, encoder.prompts(document), end_ids={encoder.end}, max_new_tokens=256)
         texts = [encoder.tokenizer.decode(answer.tokens) for answer in answers]
-        right += sum(text == completion for text, (_, completion) in zip(texts, document.rows, strict=True))
-        total += len(texts)
-    return right / total
+        found += [(str(number), text == answer) for text, (_, answer) in zip(texts, document.rows, strict=True)]
+    return found
+
+
+def measure(options: dict[str, Any], folder: Path, documents: int, device: str) -> None:
+    """Print the exact match of a finished model on new documents of each measured kind, with intervals."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from pipeline.statistics import rate
+    from pipeline.tables import percent
+
+    encoder = Encoder(AutoTokenizer.from_pretrained(folder))
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval().to(device)
+    for kind in MEASURED:
+        outcomes = exact_match(model, encoder, f"{options['seed']}-measure-{kind}", documents, kind=kind)
+        print(f"{kind:<13} exact {percent(rate(outcomes))}  ({len(outcomes)} rows, {documents} documents)", flush=True)
 
 
 def stage_of(options: dict[str, Any], name: str) -> dict[str, Any]:
@@ -263,15 +292,14 @@ def stage_of(options: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def learning_rate(options: dict[str, Any], state: dict[str, Any]) -> float:
-    """Warm-up over a stage's first steps where it asks for it, then constant, then a linear decay over the last share
-    of the last stage."""
+    """Warm-up over a stage's first steps and linear decay over its last share, where it asks for them."""
     stage = stage_of(options, state["stage"])
     rate = stage.get("learning_rate", options["learning_rate"]) * min(
         1.0, (state["step"] + 1) / stage.get("warmup_steps", 1)
     )
-    if stage is not options["stages"][-1]:
+    if "decay_share" not in stage:
         return rate
-    left = (stage["steps"] - state["step"]) / (options["decay_share"] * stage["steps"])
+    left = (stage["steps"] - state["step"]) / (stage["decay_share"] * stage["steps"])
     return rate * min(1.0, max(left, 0.02))
 
 
@@ -402,7 +430,8 @@ def record_of(
     record |= {"seconds": round(state["seconds"]), "loss": round(loss, 4)}
     record["accuracy"] = {kind: round(value, 4) for kind, value in state["accuracy"].items()}
     if "schema" in stage_of(options, state["stage"])["mixture"] and state["step"] % options["evaluate_steps"] == 0:
-        record["exact_match"] = exact_match(model, encoder, f"{options['seed']}-check", options["evaluate_schemas"])
+        outcomes = exact_match(model, encoder, f"{options['seed']}-check", options["evaluate_schemas"])
+        record["exact_match"] = sum(right for _, right in outcomes) / len(outcomes)
     return record
 
 
@@ -436,12 +465,21 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--start", type=Path, help="folder of a finished model to go on from, in place of random weights"
     )
+    parser.add_argument("--from-stage", help="leave out the stages before this one; with --start")
     parser.add_argument("--max-steps", type=int, help="at most so many steps of each stage: for smoke runs")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     parser.add_argument("--compile", action="store_true", help="compile parts of the model; needs a C++ compiler")
+    parser.add_argument(
+        "--measure", type=int, metavar="N", help="answer N new documents of each kind with a finished model"
+    )
     parser.add_argument("--install", action="store_true", help="copy a finished model to assets/embedded_base")
     args = parser.parse_args(argv)
     options = json.loads(args.config.read_text(encoding="utf-8"))
+    if args.from_stage is not None:
+        names = [stage["name"] for stage in options["stages"]]
+        if args.from_stage not in names:
+            raise UserError(f"--from-stage {args.from_stage} is no stage of {args.config}: {', '.join(names)}")
+        options["stages"] = options["stages"][names.index(args.from_stage) :]
     if args.max_steps is not None:
         for stage in options["stages"]:
             stage["steps"] = min(stage["steps"], args.max_steps)
@@ -449,6 +487,9 @@ def main(argv: list[str] | None = None) -> int:
     output.mkdir(parents=True, exist_ok=True)
     if args.install:
         install(output)
+        return 0
+    if args.measure:
+        measure(options, args.start or EMBEDDED_BASE, args.measure, args.device)
         return 0
     train(options, output, args.device, args.compile, args.start)
     return 0

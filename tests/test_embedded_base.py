@@ -166,13 +166,19 @@ def test_the_builder_goes_on_from_its_checkpoint_and_ends(tmp_path, monkeypatch)
     assert json.loads((tmp_path / "model" / "tokenizer_config.json").read_text())["add_bos_token"] is True
 
 
-def test_the_builder_goes_on_from_a_finished_model(tiny_base, tmp_path):
+def test_the_builder_goes_on_from_a_finished_model_with_the_stages_that_are_left(tiny_base, tmp_path):
     from conftest import TINY
     from safetensors.torch import load_file
 
     options = RECIPE | TINY | {"groups_per_step": 1, "rows_per_group": 2, "learning_rate": 0.0, "weight_decay": 0.0}
-    options["stages"] = [{"name": "small", "steps": 1, "mixture": {"small": 1.0}}]
-    builder.train(options, tmp_path, "cpu", compiled=False, start=tiny_base)
+    options["stages"] = [{"name": name, "steps": 1, "mixture": {"small": 1.0}} for name in ("first", "second")]
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text(json.dumps(options), encoding="utf-8")
+    args = ["--config", str(recipe), "--output", str(tmp_path), "--start", str(tiny_base), "--from-stage"]
+    with pytest.raises(builder.UserError, match="first, second"):
+        builder.main([*args, "third"])
+    builder.main([*args, "second"])
+    assert [path.name for path in tmp_path.glob("after-*")] == ["after-second.pt"]
     before, after = (load_file(folder / "model.safetensors") for folder in (tiny_base, tmp_path / "model"))
     assert all(after[name].equal(before[name].to(after[name].dtype)) for name in after)
     assert (tmp_path / "model/tokenizer.json").read_bytes() == (tiny_base / "tokenizer.json").read_bytes()

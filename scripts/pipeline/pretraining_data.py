@@ -342,10 +342,12 @@ def _refusal(rng: random.Random, words: Words, fields: list[_Field]) -> tuple[st
     return text, refusal(f"field {said}", _listed([f.spec.name for f in fields]))
 
 
-def schema_document(rng: random.Random, rows: int, size: tuple[int, int] = (2, 4), *, simple: bool = False) -> Document:
+def schema_document(
+    rng: random.Random, rows: int, size: tuple[int, int] = (2, 4), *, simple: bool = False, short: bool = False
+) -> Document:
     """A schema in the shipped form over `size` fields, and requests for it in the controlled language.
 
-    `simple` requests have one condition, no time and no filler, and the calendar is short.
+    `simple` requests have no time and no filler; `short` ones have one or two conditions a step, and two steps at most.
     """
     words = Words(rng)
     made_up = rng.random() < 0.35
@@ -358,12 +360,12 @@ def schema_document(rng: random.Random, rows: int, size: tuple[int, int] = (2, 4
     for _ in range(rows):
         row_words = Words(rng)
         row_words.used = set(seen_words)
-        filler = lambda w=row_words: w.phrase() + " " if not simple and rng.random() < 0.3 else ""
+        filler = lambda w=row_words: w.phrase() + " " if not simple and not short and rng.random() < 0.3 else ""
         and_, then = rng.choice((" & ", ", ", " + ", " ke ")), rng.choice((" > ", " ; ", " | ", " dwo "))
         refused = rng.random() < 0.12
         said_steps, steps = [], []
-        for _ in range(rng.choice((1, 1, 1, 1, 2, 2, 3))):
-            entries = rng.sample(fields, min(rng.choice((1, 1, 2, 2, 3)), len(fields)))
+        for _ in range(rng.choice((1, 1, 1, 1, 2) if short else (1, 1, 1, 1, 2, 2, 3))):
+            entries = rng.sample(fields, min(rng.choice((1, 1, 2) if short else (1, 1, 2, 2, 3)), len(fields)))
             pairs = [_condition(rng, row_words, entry, made_up) for entry in entries]
             said_steps.append([pair[0] for pair in pairs])
             steps.append([pair[1] for pair in pairs])
@@ -378,7 +380,7 @@ def schema_document(rng: random.Random, rows: int, size: tuple[int, int] = (2, 4
             text = f"{said} {text}" if rng.random() < 0.3 else f"{text} {said}"
             if not refused:
                 ast = program(steps, timeframe)
-        if not simple and rng.random() < 0.2:
+        if not simple and not short and rng.random() < 0.2:
             text = text + " " + row_words.phrase()
         result.append((render_content(schema, text, calendar), minify(ast)))
     return Document(result)
