@@ -17,7 +17,8 @@ TRACKED = subprocess.run(
 OTHER_FLAGS = {
     "--config", "--force", "--help", "--base", "--from", "--until", "--preview", "--slow", "--install", "--output",
     "--seed", "--ollama", "--schema", "--compile", "--model", "--device", "--steps", "--rows", "--simulations", "--start",
-    "--every", "--sources",
+    "--every", "--sources", "--measure", "--from-stage",
+    "--num-processes", "--num-machines", "--machine-rank", "--main-process-ip", "--multi-gpu", "--cpu",  # accelerate's
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, run_script
-from tests_support import config_for, ok, refused, rows_of
+from tests_support import config_for, copied, ok, refused, rows_of
 
 SCRIPTS = sorted(p.name for p in (ROOT / "scripts").glob("*.py"))
 
@@ -31,9 +31,7 @@ def data(tmp_path_factory, tiny_base) -> Path:
 @pytest.fixture
 def root(data, tmp_path) -> Path:
     """A copy of that root to spoil."""
-    shutil.copytree(data / "out", tmp_path / "out")
-    text = (data / "config.json").read_text(encoding="utf-8").replace(str(data / "out"), str(tmp_path / "out"))
-    (tmp_path / "config.json").write_text(text, encoding="utf-8")
+    copied(data, tmp_path)
     return tmp_path
 
 
@@ -211,10 +209,8 @@ def test_training_leaves_an_adapter_metrics_and_the_runs_config(trained):
 
 
 def test_both_ways_of_training_log_the_same_losses(trained, tmp_path):
-    shutil.copytree(trained / "out", tmp_path / "out")
-    text = (trained / "config.json").read_text(encoding="utf-8").replace(str(trained / "out"), str(tmp_path / "out"))
-    (tmp_path / "config.json").write_text(text, encoding="utf-8")
-    ok("train_student.py", "--config", str(tmp_path / "config.json"), "--max-steps", "2", "--no-shared-prefix")
+    config = str(copied(trained, tmp_path))
+    ok("train_student.py", "--config", config, "--max-steps", "2", "--no-shared-prefix")
     shared, plain = (
         [row["loss"] for row in rows_of(folder / "out/student_runs/embedded/training_metrics.jsonl") if "loss" in row]
         for folder in (trained, tmp_path)
@@ -232,11 +228,9 @@ def launched(*args: str, count: int = 2) -> subprocess.CompletedProcess:
 
 
 def test_two_processes_log_the_losses_of_one(trained, tmp_path):
-    shutil.copytree(trained / "out", tmp_path / "out")
-    text = (trained / "config.json").read_text(encoding="utf-8").replace(str(trained / "out"), str(tmp_path / "out"))
-    (tmp_path / "config.json").write_text(text, encoding="utf-8")
+    config = str(copied(trained, tmp_path))
     shutil.rmtree(tmp_path / "out/student_runs")
-    done = launched("scripts/train_student.py", "--config", str(tmp_path / "config.json"), "--max-steps", "2")
+    done = launched("scripts/train_student.py", "--config", config, "--max-steps", "2")
     assert done.returncode == 0, done.stderr[-3000:]
     assert "2 processes" in done.stdout
     assert done.stdout.count("training: ") == 2  # the first line and the summary, once each
@@ -246,10 +240,7 @@ def test_two_processes_log_the_losses_of_one(trained, tmp_path):
         assert one.keys() == two.keys()
         for key in {"loss", "grad_norm", "eval_loss", "learning_rate"} & one.keys():
             assert one[key] == pytest.approx(two[key], rel=1e-4), (key, one, two)
-    assert (
-        "up to date"
-        in launched("scripts/train_student.py", "--config", str(tmp_path / "config.json"), "--max-steps", "2").stdout
-    )
+    assert "up to date" in launched("scripts/train_student.py", "--config", config, "--max-steps", "2").stdout
 
 
 def test_groups_that_processes_cannot_share_are_refused(trained):
@@ -291,24 +282,17 @@ def test_evaluation_without_an_adapter_says_which_and_ends_with_a_summary(traine
 
 
 def test_a_test_row_in_the_corpus_stops_the_evaluation(trained, tmp_path):
-    shutil.copytree(trained / "out", tmp_path / "out")
-    text = (trained / "config.json").read_text(encoding="utf-8").replace(str(trained / "out"), str(tmp_path / "out"))
-    (tmp_path / "config.json").write_text(text, encoding="utf-8")
+    config = str(copied(trained, tmp_path))
     leaked = next(r for r in rows_of(tmp_path / "out/d_03_dataset.jsonl") if r["split"] == "test")
     with (tmp_path / "out/d_04_training_corpus.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps({"row_id": leaked["row_id"], "schema_id": leaked["schema_id"], "split": "train"}) + "\n")
-    assert "is in the training corpus" in refused(
-        "evaluate_student.py", "--config", str(tmp_path / "config.json"), "--base"
-    )
+    assert "is in the training corpus" in refused("evaluate_student.py", "--config", config, "--base")
 
 
-def test_dpo_starts_at_margin_zero_and_the_decision_is_written(trained):
+def write_pairs(root: Path) -> None:
+    """Pairs made by hand: an untrained model's samples never end."""
     from pipeline.prompts import render_completion
 
-    config, root = str(trained / "config.json"), trained / "out"
-    ok("build_alignment_pairs.py", "--config", config, "--max-steps", "3")
-    pairs_path = root / "student_runs/embedded/alignment/dpo_pairs.jsonl"
-    # an untrained model's samples never end; pairs made by hand stand for them
     corpus = [row for row in rows_of(root / "d_04_training_corpus.jsonl") if row["split"] == "train"]
     pairs = [
         {
@@ -318,7 +302,15 @@ def test_dpo_starts_at_margin_zero_and_the_decision_is_written(trained):
         }
         for row in corpus[:8]
     ]  # fmt: skip
-    pairs_path.write_text("".join(json.dumps(pair) + "\n" for pair in pairs), encoding="utf-8")
+    path = root / "student_runs/embedded/alignment/dpo_pairs.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(pair) + "\n" for pair in pairs), encoding="utf-8")
+
+
+def test_dpo_starts_at_margin_zero_and_the_decision_is_written(trained):
+    config, root = str(trained / "config.json"), trained / "out"
+    ok("build_alignment_pairs.py", "--config", config, "--max-steps", "3")
+    write_pairs(root)
     ok(
         "train_alignment.py",
         "--config",
@@ -377,10 +369,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint(data, tmp_path):
     results = []
     for name, kill in (("whole", False), ("killed", True)):
         folder = tmp_path / name
-        shutil.copytree(data / "out", folder / "out")
-        text = (data / "config.json").read_text(encoding="utf-8").replace(str(data / "out"), str(folder / "out"))
-        (folder / "config.json").write_text(text, encoding="utf-8")
-        args = ("--config", str(folder / "config.json"), "--epochs", "4")
+        args = ("--config", str(copied(data, folder)), "--epochs", "4")
         if kill:
             process = subprocess.Popen(
                 [sys.executable, str(ROOT / "scripts/train_student.py"), *args],
@@ -399,3 +388,36 @@ def test_a_killed_training_goes_on_from_its_checkpoint(data, tmp_path):
         results.append(rows_of(folder / "out/student_runs/embedded/training_metrics.jsonl"))
     whole, killed = ([row["loss"] for row in rows if "loss" in row] for rows in results)
     assert whole == pytest.approx(killed, rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+@pytest.mark.parametrize(
+    ("stage", "args", "artifacts"),
+    [
+        ("evaluate_student.py", ("--splits", "test,test_seen,new_words", "--batch-rows", "2"), ("eval/sft/evaluation_results.jsonl", "eval/sft/evaluation_summary.json")),
+        ("build_alignment_pairs.py", (), ("alignment/dpo_pairs.jsonl",)),
+        ("train_alignment.py", ("--max-steps", "3"), ("alignment/alignment_metrics.jsonl", "alignment/checkpoint-final/adapter_model.safetensors", "result.json")),
+    ],
+    ids=["evaluation", "pairs", "alignment"],
+)  # fmt: skip
+def test_a_stage_killed_at_any_moment_ends_with_the_same_artifacts(trained, tmp_path, stage, args, artifacts):
+    command = [stage, "--config", str(copied(trained, tmp_path)), *args, "--force"]
+    run = tmp_path / "out/student_runs/embedded"
+    if stage == "train_alignment.py":
+        write_pairs(tmp_path / "out")
+    started = time.monotonic()
+    ok(*command)
+    seconds = time.monotonic() - started
+    made = lambda: [(run / name).read_bytes() for name in artifacts]
+    expected = made()
+    for share in (0.4, 0.7, 0.9, 0.97):
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "scripts" / stage), *command[1:]],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT,
+        )  # fmt: skip
+        time.sleep(share * seconds)
+        process.kill()
+        process.wait()
+    ok(*command)
+    assert made() == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -62,6 +63,15 @@ def config_for(folder: Path, base: Path | str, **sections: Any) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"extends": str(ROOT / "config/offline.json"), **small}), encoding="utf-8")
     return path
+
+
+def copied(made: Path, folder: Path) -> Path:
+    """A copy of a finished root and its config in `folder`, to spoil; returns the config's path."""
+    shutil.copytree(made / "out", folder / "out")
+    config = folder / "config.json"
+    text = (made / "config.json").read_text(encoding="utf-8")
+    config.write_text(text.replace(str(made / "out"), str(folder / "out")), encoding="utf-8")
+    return config
 
 
 def ok(name: str, *args: str, **kwargs: Any) -> str:
