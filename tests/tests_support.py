@@ -55,7 +55,7 @@ def config_for(folder: Path, base: Path | str, **sections: Any) -> Path:
             "align_rows_per_schema": 2,
         },
         "evaluation": {"max_new_tokens": 12},
-        "training": {"lora_rank": 2, "generated_rows": 4, "rows_per_group": 4},
+        "training": {"lora_rank": 2, "generated_rows": 4, "rows_per_group": 4, "groups_per_step": 2},
     }
     for section, values in sections.items():
         small[section] = small.get(section, {}) | values
