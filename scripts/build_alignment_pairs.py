@@ -74,7 +74,7 @@ def make_pairs(
     """(pairs, counts) from samples of the student."""
     import torch
 
-    from pipeline.asts import SchemaJudge
+    from pipeline.asts import SchemaJudges
     from pipeline.student import Renderer, causal_lm, load_student, load_tokenizer, place
 
     schemas = load_schemas(layout.schemas)
@@ -82,7 +82,7 @@ def make_pairs(
     print(f"pairs: samples of {adapter}, {placement.say()}")
     model = causal_lm(load_student(options.student, placement, adapter)).eval()
     answerer = Answerer(model, Renderer(load_tokenizer(options.student.base_model)), options.evaluation.max_new_tokens)
-    settings = options.pairs
+    settings, judges = options.pairs, SchemaJudges()
     pairs: list[dict[str, Any]] = []
     kinds: Counter[str] = Counter()
     for members in progress(
@@ -100,7 +100,7 @@ def make_pairs(
         for index, row in enumerate(members):
             schema_row = schemas[row["schema_id"]]
             samples = answers[index * settings.samples_per_query : (index + 1) * settings.samples_per_query]
-            made = pairs_of_query(row, schema_row, samples, SchemaJudge(schema_row["schema"]), settings.pairs_per_query)
+            made = pairs_of_query(row, schema_row, samples, judges.of(schema_row), settings.pairs_per_query)
             kinds["queries with a wrong sample" if made else "queries without"] += 1
             pairs += made
     counts = {"pairs": len(pairs), "queries": dict(kinds)}

@@ -233,18 +233,13 @@ def draw_group(options: dict[str, Any], encoder: Encoder, stage: str, step: int,
         return kind, encoder.group(data.lookup_document(rng, 2 * rows))
     if kind == "fields":
         return kind, encoder.group(data.conditions_document(rng, rows // 2, (2, 4), names_only=True))
-    if kind in ("small", "described"):
-        described = float(kind == "described")
-        return kind, encoder.group(data.small_rows(rng, 3 * rows // 2, described=described))
-    if kind == "conditions":
-        return kind, encoder.group(data.conditions_document(rng, rows))
+    if kind == "described":
+        return kind, encoder.group(data.small_rows(rng, 3 * rows // 2, described=1.0))
     if kind == "simple_schema":
         return kind, encoder.group(data.schema_document(rng, rows, (1, 3), simple=True))
-    if kind == "short_schema":
-        return kind, encoder.group(data.schema_document(rng, rows, (2, 3), short=True))
     if kind == "long_schema":
         return kind, encoder.group(data.schema_document(rng, rows // 2, (7, 16)))
-    return kind, encoder.group(data.schema_document(rng, rows))
+    return kind, encoder.group(MEASURED[kind](rng, 3 * rows // 2 if kind == "small" else rows))
 
 
 MEASURED = {
@@ -253,7 +248,7 @@ MEASURED = {
     "short_schema": lambda rng, rows: data.schema_document(rng, rows, (2, 3), short=True),
     "schema": data.schema_document,
 }
-"""Kinds of documents whose rows are answered to measure a base."""
+"""Kinds of documents that a base is trained on and measured by: rng and rows -> document."""
 
 
 def exact_match(
@@ -279,11 +274,18 @@ def measure(options: dict[str, Any], folder: Path, documents: int, device: str) 
     from pipeline.statistics import rate
     from pipeline.tables import percent
 
+    check_finished(folder, "check --start")
     encoder = Encoder(AutoTokenizer.from_pretrained(folder))
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval().to(device)
     for kind in MEASURED:
         outcomes = exact_match(model, encoder, f"{options['seed']}-measure-{kind}", documents, kind=kind)
         print(f"{kind:<13} exact {percent(rate(outcomes))}  ({len(outcomes)} rows, {documents} documents)", flush=True)
+
+
+def check_finished(folder: Path, way_out: str) -> None:
+    """Raise UserError where a folder holds no finished model."""
+    if not (folder / "model.safetensors").exists():
+        raise UserError(f"{folder} holds no finished model; {way_out}")
 
 
 def stage_of(options: dict[str, Any], name: str) -> dict[str, Any]:
@@ -340,8 +342,7 @@ def begin(options: dict[str, Any], folder: Path, start: Path | None) -> tuple[An
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     if start is not None:
-        if not (start / "model.safetensors").exists():
-            raise UserError(f"{start} holds no finished model to start from; check --start")
+        check_finished(start, "check --start")
         tokenizer = AutoTokenizer.from_pretrained(start)
         folder.mkdir(parents=True, exist_ok=True)
         for name in TOKENIZER_FILES:
@@ -379,6 +380,10 @@ def train(options: dict[str, Any], output: Path, device: str, compiled: bool, st
         model.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
         state = saved["state"]
+        if state["stage"] not in [stage["name"] for stage in options["stages"]] + ["done"]:
+            raise UserError(
+                f"{checkpoint} stands in stage {state['stage']}, which is not among those asked for; give another --output"
+            )
         print(f"going on from {checkpoint}: {state['stage']} step {state['step']}")
 
     def save() -> None:
@@ -449,8 +454,7 @@ def install(output: Path) -> None:
     from pipeline.artifacts import file_hash, write_json
 
     model = output / "model"
-    if not (model / "model.safetensors").exists():
-        raise UserError(f"{model} holds no finished model; build one first")
+    check_finished(model, "build one first")
     shutil.copytree(model, EMBEDDED_BASE, dirs_exist_ok=True)
     shutil.copy(output / "metrics.jsonl", EMBEDDED_BASE / "metrics.jsonl")
     hashes = {name: file_hash(EMBEDDED_BASE / name) for name in ("model.safetensors", "tokenizer.json", "config.json")}
@@ -465,7 +469,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--start", type=Path, help="folder of a finished model to go on from, in place of random weights"
     )
-    parser.add_argument("--from-stage", help="leave out the stages before this one; with --start")
+    parser.add_argument("--from-stage", help="leave out the stages before this one, for a model of --start")
     parser.add_argument("--max-steps", type=int, help="at most so many steps of each stage: for smoke runs")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     parser.add_argument("--compile", action="store_true", help="compile parts of the model; needs a C++ compiler")
@@ -488,7 +492,9 @@ def main(argv: list[str] | None = None) -> int:
     if args.install:
         install(output)
         return 0
-    if args.measure:
+    if args.measure is not None:
+        if args.measure < 1:
+            raise UserError(f"--measure {args.measure} measures nothing; give the number of documents of each kind")
         measure(options, args.start or EMBEDDED_BASE, args.measure, args.device)
         return 0
     train(options, output, args.device, args.compile, args.start)

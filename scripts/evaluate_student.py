@@ -126,12 +126,12 @@ def measure(
     key: str,
 ) -> list[dict[str, Any]]:
     """The result rows, each schema's written to `part` as soon as it is answered."""
-    from pipeline.asts import SchemaJudge
+    from pipeline.asts import SchemaJudges
 
     answerer = make_answerer(options, adapter)
     teacher = make_teacher(options.teacher, options.run) if options.evaluation.judge else None
     results = kept_results(part, key)
-    judges: dict[str, SchemaJudge] = {}
+    judges = SchemaJudges()
     # Both modes of a row stand side by side: they share the pass over the prompt.
     jobs = [
         [(row, mode) for row in members for mode in options.evaluation.modes]
@@ -155,11 +155,10 @@ def measure(
                 mine, [row for row, _ in job], constrained=[mode == "constrained" for _, mode in job]
             )
             for (row, mode), schema_row, answer in zip(job, mine, answers, strict=True):
-                judge = judges.setdefault(row["schema_id"], SchemaJudge(schema_row["schema"]))
                 ask = None
                 if teacher is not None:
                     ask = lambda ast, row=row, s=schema_row: teacher.judge(s, row["query"], row["current_date"], ast)
-                result = judged(row, answer, mode, judge, ask) | traits(row, schema_row)
+                result = judged(row, answer, mode, judges.of(schema_row), ask) | traits(row, schema_row)
                 file.write(json.dumps(result, ensure_ascii=False) + "\n")
                 results.append(result)
             file.flush()

@@ -45,6 +45,8 @@ from pipeline.progress import Progress
 from pipeline.teacher import CallLost, Query, Teacher, make_teacher, teacher_facts
 
 VERSION = 1
+Job = tuple[dict[str, Any], list[tuple[str, int]]]
+"""A schema's row and the rows that it gives: (split, count)."""
 FIRST_DAY, DAYS = date(2023, 1, 1), 1200
 
 
@@ -93,33 +95,42 @@ def near_duplicate(query: str, ast: str, kept: list[tuple[str, str]]) -> bool:
     )
 
 
-def requests_seed(run: SimpleNamespace, row: dict[str, Any], language: str, extra: int) -> str:
-    """The seed of a schema's requests in a language; `extra` counts the calls for more of them."""
-    return f"{run.seed}-{row['schema_id']}-{language}-{extra}"
+def ask_for_requests(
+    teacher: Teacher, job: Job, language: str, options: SimpleNamespace, run: SimpleNamespace, found: int, extra: int
+) -> list[Query]:
+    """Requests that a schema still lacks in a language, `found` of them kept so far; `extra` counts the calls before."""
+    row, wanted = job
+    dates = current_dates(row["schema_id"], run.seed, options.dates_per_schema)
+    seed = f"{run.seed}-{row['schema_id']}-{language}-{extra}"
+    lacking = each_language(wanted, run) - found
+    return teacher.write_queries(row, language, dates[(found + extra) % len(dates)], lacking, seed)
 
 
-def forecast(teacher: Any, jobs: list[tuple[dict[str, Any], list[tuple[str, int]]]], options: SimpleNamespace) -> str:
+def each_language(wanted: list[tuple[str, int]], run: SimpleNamespace) -> int:
+    """Rows that a schema gives in each language."""
+    return -(-sum(count for _, count in wanted) // len(run.languages))
+
+
+def forecast(teacher: Any, jobs: list[Job], options: SimpleNamespace) -> str:
     """What is ahead of an Ollama teacher, from the first calls of the first schemas, as many at a time as later.
 
     They are the calls that the work begins with: the cache has their answers then.
     """
     run, cost = options.run, teacher.cost
+    jobs = [job for job in jobs if each_language(job[1], run)]
     writes = len(jobs) * len(run.languages)
     answers = sum(count for _, wanted in jobs for _, count in wanted) * options.dataset.rollouts
     language = run.languages[0]
     asked: list[tuple[dict[str, Any], Query]] = []
 
-    def write(job: tuple[dict[str, Any], list[tuple[str, int]]]) -> None:
-        row, wanted = job
-        day = current_dates(row["schema_id"], run.seed, options.dataset.dates_per_schema)[0]
-        count = -(-sum(count for _, count in wanted) // len(run.languages))
-        queries = teacher.write_queries(row, language, day, count, requests_seed(run, row, language, 0))
-        asked.extend((row, query) for query in queries[:1])
+    def write(job: Job) -> None:
+        queries = ask_for_requests(teacher, job, language, options.dataset, run, 0, 0)
+        asked.extend((job[0], query) for query in queries[:1])
 
+    answer = lambda pair: teacher.answer(*pair, None, 0)
     hours = tokens = 0.0
     with ThreadPoolExecutor(teacher.concurrency) as pool:
-        for work, items, calls in ((write, jobs[: teacher.concurrency], writes), (None, asked, answers)):
-            work = work or (lambda pair: teacher.answer(*pair, None, 0))
+        for work, items, calls in ((write, jobs[: teacher.concurrency], writes), (answer, asked, answers)):
             before, started = dict(cost), time.monotonic()
             list(pool.map(work, items))
             made = cost["calls"] - before["calls"]
@@ -129,7 +140,7 @@ def forecast(teacher: Any, jobs: list[tuple[dict[str, Any], list[tuple[str, int]
             grown = cost["tokens_in"] + cost["tokens_out"] - before["tokens_in"] - before["tokens_out"]
             tokens += calls * grown / made
     return (
-        f"at least {writes + answers} calls, about {tokens / 1e6:.1f} M tokens and {hours:.1f} hours, going by its first "
+        f"at least {writes + answers} calls, about {tokens:,.0f} tokens and {hours:.1f} hours, going by its first "
         f"calls, {teacher.concurrency} at a time"
     )
 
@@ -187,9 +198,7 @@ def rows_of_schema(
     from pipeline.asts import SchemaJudge
 
     judge = SchemaJudge(row["schema"])
-    total = sum(count for _, count in wanted)
-    dates = current_dates(row["schema_id"], run.seed, options.dates_per_schema)
-    each = -(-total // len(run.languages))
+    each = each_language(wanted, run)
     found: dict[str, list[dict[str, Any]]] = {language: [] for language in run.languages}
     rejected: list[dict[str, Any]] = []
     own = row.get("examples", [])
@@ -199,10 +208,8 @@ def rows_of_schema(
         for extra in range(4):
             if len(found[language]) >= each:
                 break
-            day = dates[(len(found[language]) + extra) % len(dates)]
-            for query in teacher.write_queries(
-                row, language, day, each - len(found[language]), requests_seed(run, row, language, extra)
-            ):
+            kept_so_far = len(found[language])
+            for query in ask_for_requests(teacher, (row, wanted), language, options, run, kept_so_far, extra):
                 if len(found[language]) >= each:
                     break
                 ast, attempts, refused = answer_query(teacher, judge, row, query, options)
@@ -262,7 +269,7 @@ def make_dataset(
         except CallLost as error:
             print(f"dataset: {teacher.name}: no forecast, {error}", flush=True)
 
-    def work(job: tuple[dict[str, Any], list[tuple[str, int]]]) -> Any:
+    def work(job: Job) -> Any:
         try:
             return *rows_of_schema(teacher, job[0], job[1], options.dataset, options.run), None
         except CallLost as error:
@@ -279,7 +286,7 @@ def make_dataset(
                 rejected += refused
                 still_open += [lost] if lost else []
                 bar.update(len(kept), f"{100 * len(rows) / max(1, len(rows) + len(rejected)):.0f} % of answers kept")
-        except BaseException:
+        except BaseException:  # Ctrl-C as well: what has not begun does not begin, and the reason goes on
             pool.shutdown(cancel_futures=True)
             raise
     bar.close()
@@ -302,7 +309,7 @@ def counts_of(rows: list[dict[str, Any]], rejected: list[dict[str, Any]]) -> dic
 def print_cost(counts: dict[str, Any], target: int | None) -> None:
     """What was asked of the teacher, and why answers were rejected."""
     cost = counts["teacher"]
-    if cost.get("calls") is not None:
+    if cost:  # the embedded teacher has none
         print(
             f"  {cost['calls']} calls, {cost['cache_hits']} from the cache, {cost['retried']} retried, "
             f"{cost['tokens_in']} tokens in, {cost['tokens_out']} out, {cost['seconds']:.0f} s of answering"

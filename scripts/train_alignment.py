@@ -118,17 +118,16 @@ def passes(
     model: Any, renderer: Any, rows: list[dict[str, Any]], schemas: dict[str, dict[str, Any]], settings: SimpleNamespace
 ) -> dict[str, bool]:
     """row_id -> whether the greedy free answer means what is expected."""
-    from pipeline.asts import SchemaJudge
+    from pipeline.asts import SchemaJudges
     from pipeline.student import causal_lm
 
     answerer = Answerer(causal_lm(model).eval(), renderer, settings.max_new_tokens)
-    found = {}
+    found, judges = {}, SchemaJudges()
     jobs = batches(rows, schemas, settings.batch_rows)
     for members in progress(jobs, "decision batches"):
         mine = [schemas[row["schema_id"]] for row in members]
         for row, schema_row, answer in zip(members, mine, answerer.answers(mine, members), strict=True):
-            judge = SchemaJudge(schema_row["schema"])
-            found[row["row_id"]] = judged(row, answer, "free", judge, None)["semantic_match"]
+            found[row["row_id"]] = judged(row, answer, "free", judges.of(schema_row), None)["semantic_match"]
     return found
 
 

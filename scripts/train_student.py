@@ -224,9 +224,8 @@ def train(options: SimpleNamespace, layout: Layout, stage: Stage, rows: list[dic
     groups = make_groups(cut("train"), renderer, training.rows_per_group, student.max_seq_length, run.seed)
     validation = make_groups(cut("validation"), renderer, training.rows_per_group, student.max_seq_length, run.seed)
     config = training_arguments(options, layout, placement, len(groups), bool(validation))
-    # From here on all processes are there: what the files were is known to each of them.
-    checkpoint = None
-    with config.main_process_first(desc="older outputs"):
+    # All processes have read what they need of older outputs: the main one may move them, then the others look again.
+    with config.main_process_first(local=False, desc="older outputs"):
         if main_process():
             stage.set_aside()
             shutil.rmtree(layout.sft_adapter, ignore_errors=True)
@@ -270,7 +269,7 @@ def main(argv: list[str] | None = None) -> int:
         "max_steps": options.run.max_steps,
         "max_samples": options.run.max_samples,
     }
-    with locked(layout.root, "training"):
+    with locked(layout.root, "training", several=True):
         stage = Stage(
             "training", VERSION, layout.root, [layout.sft_adapter, layout.training_metrics, layout.run_config], facts,
             [layout.corpus, *base_inputs(options.student)],

@@ -8,9 +8,8 @@ import subprocess
 import time
 from pathlib import Path
 
-VERSION = "0.20.0"
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-BINARY = Path(os.environ.get("OLLAMA_TEST_BINARY") or CACHE / f"dataset-generator/ollama-{VERSION}/ollama")
+BUILD = Path(__file__).resolve().parents[1] / "tools/build_ollama.sh"
+BINARY = Path(subprocess.run([BUILD, "--where"], capture_output=True, text=True, check=True).stdout.strip())
 MISSING = f"no Ollama server at {BINARY}; tools/build_ollama.sh makes it"
 BASE = "assets/embedded_base"
 
@@ -34,6 +33,8 @@ class Server:
         """Start the process and wait until it answers."""
         from ollama import Client
 
+        from pipeline.server import is_there
+
         env = os.environ | {
             "OLLAMA_HOST": self.host,
             "OLLAMA_MODELS": str(self.folder / "models"),
@@ -43,11 +44,9 @@ class Server:
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen([BINARY, "serve"], env=env, stdout=log, stderr=log)
         for _ in range(200):
-            try:
-                Client(host=self.host).list()
+            if is_there(Client(host=self.host)):
                 return
-            except Exception:
-                time.sleep(0.1)
+            time.sleep(0.1)
         raise AssertionError((self.folder / "server.log").read_text()[-2000:])
 
     def stop(self) -> None:

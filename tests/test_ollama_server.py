@@ -213,6 +213,17 @@ def test_a_sentencepiece_base_as_the_real_gemma_has_is_served_with_its_own_token
         assert all(math.isclose(a, b, abs_tol=0.05) for a, b in zip(best, served, strict=True)), (best, served)
 
 
+def test_the_memory_that_a_model_takes_is_read_from_the_server(exported, server):
+    """Keys and values of 6 layers, 2 heads, 64 wide, in 2 bytes: 3 KiB a token."""
+    from ollama import Client
+
+    from pipeline.server import memory_of
+
+    said = memory_of(Client(host=server.host), "tiny-student", 2**20, 100)
+    assert "at most 300.0 GiB for 100 calls" in said
+    assert memory_of(Client(host=server.host), "nobody", 2**20, 100) is None
+
+
 def test_a_server_that_is_gone_stops_the_preflight_at_once(run):
     said = refused("check_setup.py", "--config", str(ROOT / "config/defaults.json"), "--ollama-host", "http://127.0.0.1:9",
                    "--base-model", "assets/embedded_base")  # fmt: skip

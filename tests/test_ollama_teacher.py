@@ -221,7 +221,7 @@ def test_the_forecast_counts_the_calls_ahead_and_makes_none_twice(server, tmp_pa
     options.teacher.concurrency = 1
     generate_dataset.make_dataset(schemas, options)
     # three calls for requests and six answers, each 10 tokens
-    assert "at least 9 calls, about 0.0 M tokens and 0.0 hours" in capsys.readouterr().out
+    assert "at least 9 calls, about 90 tokens and 0.0 hours" in capsys.readouterr().out
     said = [minify([request["messages"], request["options"]["seed"]]) for request in server.requests]
     assert len(said) == len(set(said))
 

@@ -243,6 +243,12 @@ def test_two_processes_log_the_losses_of_one(trained, tmp_path):
     assert "up to date" in launched("scripts/train_student.py", "--config", config, "--max-steps", "2").stdout
 
 
+def test_a_stage_that_runs_as_one_process_refuses_several(trained):
+    done = launched("scripts/evaluate_student.py", "--config", str(trained / "config.json"), "--base")
+    assert done.returncode != 0
+    assert "evaluation runs as one process, and 2 were started" in done.stderr
+
+
 def test_groups_that_processes_cannot_share_are_refused(trained):
     done = launched("scripts/train_student.py", "--config", str(trained / "config.json"), "--groups-per-step", "3")
     assert done.returncode != 0

@@ -3,14 +3,14 @@
 #
 # Out: $OLLAMA_TEST_BINARY, else ${XDG_CACHE_HOME:-~/.cache}/dataset-generator/ollama-<version>/ollama
 # Needs: go 1.24 or newer, a C++ compiler, Debian's nlohmann-json3-dev and libstb-dev. Four to eight minutes on 2 cores.
-# Does nothing, and prints the path, where the binary is already there.
+# Does nothing, and prints the path, where the binary is already there. With --where it only prints the path.
 set -euo pipefail
 
 version="0.20.0"
 malgo_version="0.11.24"
 target="${OLLAMA_TEST_BINARY:-${XDG_CACHE_HOME:-$HOME/.cache}/dataset-generator/ollama-$version/ollama}"
 
-if [ -x "$target" ]; then
+if [ "${1:-}" = --where ] || [ -x "$target" ]; then
   echo "$target"
   exit 0
 fi

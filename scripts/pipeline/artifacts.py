@@ -194,8 +194,10 @@ class Stage:
 
 
 @contextmanager
-def locked(root: Path, stage: str) -> Iterator[None]:
+def locked(root: Path, stage: str, *, several: bool = False) -> Iterator[None]:
     """Hold the output root for one run; raises UserError naming the run that has it.
+
+    Only a stage that says so (`several`) may be started as several processes.
 
     The owner is the runner that set DATASET_GENERATOR_CHAIN to its process id, else the launcher of several processes,
     else this process. The lock of a
@@ -204,6 +206,10 @@ def locked(root: Path, stage: str) -> Iterator[None]:
     import psutil
     from filelock import FileLock
 
+    if processes() > 1 and not several:
+        raise UserError(
+            f"{stage} runs as one process, and {processes()} were started; start it without accelerate launch or torchrun"
+        )
     root.mkdir(parents=True, exist_ok=True)
     owner_path = root / ".run.json"
     chain = os.environ.get("DATASET_GENERATOR_CHAIN")

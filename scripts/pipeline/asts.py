@@ -109,6 +109,20 @@ class SchemaJudge:
         return _plain(value)
 
 
+class SchemaJudges:
+    """The judges of schemas, each made when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, SchemaJudge] = {}
+
+    def of(self, schema_row: dict[str, Any]) -> SchemaJudge:
+        """The judge of a d_02 row's schema."""
+        key = schema_row["schema_id"]
+        if key not in self._made:
+            self._made[key] = SchemaJudge(schema_row["schema"])
+        return self._made[key]
+
+
 def _parts_of(parts: list[dict[str, Any]], name: str) -> list[Any]:
     """What the keywords that apply to an object say of one of its properties."""
     found = []

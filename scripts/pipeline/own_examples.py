@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.artifacts import content_id
-from pipeline.asts import SchemaJudge
+from pipeline.asts import SchemaJudges
 from pipeline.dsl import is_refusal
 from pipeline.errors import UserError
 
@@ -27,7 +27,7 @@ def read_examples(
         raise UserError(f"--examples {path} is no file; give a JSONL of objects with {', '.join(KEYS[:3])}")
     known = {row["domain"]: row for row in schemas if "variant" not in row and "fields" not in row}
     known |= {row["schema_id"]: row for row in schemas}
-    judges: dict[str, SchemaJudge] = {}
+    judges = SchemaJudges()
     found: dict[str, list[dict[str, Any]]] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if not line.strip():
@@ -39,8 +39,7 @@ def read_examples(
         if problem := _problem(example, known, languages):
             raise UserError(f"{path} line {number}: {problem}")
         row = known[example["schema"]]
-        judge = judges.setdefault(row["schema_id"], SchemaJudge(row["schema"]))
-        if wrong := judge.error(example["answer"]):
+        if wrong := judges.of(row).error(example["answer"]):
             raise UserError(f"{path} line {number}: the answer does not satisfy {example['schema']}: {wrong[1]}")
         language = example.get("language", languages[0])
         day = example.get("current_date", default_date)

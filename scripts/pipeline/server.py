@@ -27,6 +27,11 @@ def is_there(client: Any) -> bool:
     return True
 
 
+def full_name(name: str) -> str:
+    """A model's name as servers list it, with its tag."""
+    return name if ":" in name else f"{name}:latest"
+
+
 def memory_of(client: Any, name: str, context: int, calls: int) -> str | None:
     """A sentence about the memory that a model takes for so many calls at a time, or None where the server says too little.
 
@@ -37,7 +42,7 @@ def memory_of(client: Any, name: str, context: int, calls: int) -> str | None:
 
     try:
         about = client.show(name).modelinfo or {}
-        weights = next((model.size for model in client.list().models if model.model in (name, f"{name}:latest")), None)
+        weights = next((model.size for model in client.list().models if model.model == full_name(name)), None)
     except (ConnectionError, httpx.HTTPError, ResponseError, ValueError):
         return None
     of = lambda key: about.get(f"{about.get('general.architecture')}.{key}")
@@ -64,7 +69,7 @@ def model_digest(client: Any, host: str, name: str) -> str:
         raise no_server(host, error) from None
     except Exception as error:  # the client's own ResponseError, and garbage that it could not read
         raise UserError(f"what answers at {host} is no Ollama server: {str(error)[:120]}") from None
-    wanted = name if ":" in name else f"{name}:latest"
+    wanted = full_name(name)
     for model in models:
         if model.model == wanted:
             return model.digest or wanted

@@ -47,24 +47,11 @@ def collate_rows(features: list[dict[str, Any]], pad_id: int) -> dict[str, Any]:
     }
 
 
-class SharedGradients:
-    """Mean gradients over several processes, for trainers whose loss does not go through the wrapped model's forward."""
-
-    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        loss = super().training_step(*args, **kwargs)
-        if self.accelerator.num_processes > 1 and self.accelerator.sync_gradients:
-            found = [p.grad for p in self.model.parameters() if p.grad is not None]
-            mean = self.accelerator.reduce(torch.cat([grad.flatten() for grad in found]), "mean")
-            for grad, part in zip(found, mean.split([grad.numel() for grad in found]), strict=True):
-                grad.copy_(part.view_as(grad))
-        return loss
-
-
-class GroupSFTTrainer(SharedGradients, SFTTrainer):
+class GroupSFTTrainer(SFTTrainer):
     """SFTTrainer whose examples are groups of rows of one schema; its logging, checkpoints and schedule stay.
 
     With `shared_prefix` the prefix of a group is computed once and logits only where there is a label; without, the
-    group is TRL's ordinary batch. Loss and gradients are the same.
+    group is TRL's ordinary batch. Loss and gradients are the same, in one process or several.
     """
 
     def __init__(
@@ -76,6 +63,16 @@ class GroupSFTTrainer(SharedGradients, SFTTrainer):
         super().__init__(*args, data_collator=lambda features: collate(features, pad_id), **kwargs)
         self.model_accepts_loss_kwargs = True
         self.remove_callback(PrinterCallback)
+
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        loss = super().training_step(*args, **kwargs)
+        # The loss does not go through the wrapped model's forward, so that DDP takes no mean of the gradients.
+        if self.accelerator.num_processes > 1 and self.accelerator.sync_gradients:
+            found = [p.grad for p in self.model.parameters() if p.grad is not None]
+            mean = self.accelerator.reduce(torch.cat([grad.flatten() for grad in found]), "mean")
+            for grad, part in zip(found, mean.split([grad.numel() for grad in found]), strict=True):
+                grad.copy_(part.view_as(grad))
+        return loss
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
