@@ -41,6 +41,36 @@ def test_batched_answers_equal_single_ones_token_by_token(tiny_student, prompts)
         assert answer.tokens == plain_greedy(tiny_student.model, prompt, tiny_student.renderer.end_ids, 24)
 
 
+def test_prefixes_are_read_once_or_repeated_in_pieces_or_whole_with_the_same_answers(
+    tiny_student, prompts, monkeypatch
+):
+    """Attention over a prefix kept once, over it in pieces of rows, and over copies of it (where Unsloth's is in place)."""
+    from pipeline import generation
+
+    run = lambda: generate(tiny_student.model, prompts, end_ids=set(), max_new_tokens=12)
+    once = run()
+    seen: list[bool] = []
+    attend = generation._prefix_part
+    monkeypatch.setattr(generation, "_prefix_part", lambda *a: (seen.append(True), attend(*a))[1])
+    monkeypatch.setattr(generation, "MOST_SCORES", 1)
+    assert run() == once
+    pieces = len(seen)
+    assert pieces >= 12 * len(prompts) * tiny_student.model.config.num_hidden_layers
+    attention = type(tiny_student.model.model.layers[0].self_attn)
+    monkeypatch.setattr(attention.forward, "__module__", "elsewhere")
+    assert run() == once
+    assert len(seen) == pieces
+
+
+def test_a_step_is_as_wide_as_leaves_little_padding():
+    from pipeline.generation import MOST_FORCED, _step_width
+
+    assert _step_width([1] * 48 + [12] * 48) == 2
+    assert _step_width([12] * 48) == 12
+    assert _step_width([99] * 3) == MOST_FORCED
+    assert _step_width([1, 1]) == 1
+
+
 def test_rows_that_end_leave_the_batch_and_the_others_go_on(tiny_student, prompts):
     plain = [plain_greedy(tiny_student.model, prompt, set(), 20) for prompt in prompts]
     ends = {plain[0][3], plain[1][9]}

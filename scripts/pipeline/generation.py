@@ -1,9 +1,9 @@
-"""Decoding: rows that share a prompt prefix are answered as one batch on one prefilled cache.
+"""Decoding: rows that share a prompt prefix are answered as one batch, and the prefix is kept and read once.
 
-Exactness: the prompt's ends are run right-padded and the cache is then rolled so that padding lies left of everything.
-Caches keep every position, and masks are made from positions, not from places in the cache: distances are those of a
-single row, sliding windows included. Where a grammar leaves no choice its tokens are taken without a forward pass for
-each (llguidance's fast-forward tokens).
+Exactness: attention over a prefix and over a row's own tokens are two parts of one softmax (Hydragen, arXiv 2402.05099).
+Masks are made from positions, not from places in the cache: distances are those of a single row, wherever padding lies,
+sliding windows included. Where a grammar leaves no choice its tokens are taken without a forward pass for each
+(llguidance's fast-forward tokens).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, Protocol
 
 import torch
@@ -21,9 +22,11 @@ from transformers.masking_utils import sdpa_mask
 
 from pipeline.shared_prefix import common_prefix_length
 
-GROUPED = "sdpa_grouped"
+SHARED_PREFIX = "sdpa_shared_prefix"
 MOST_FORCED = 16
-"""Tokens that a step takes of what a grammar forces; the rest waits for the next step."""
+"""Tokens that a step takes at most of what a grammar forces; the rest waits for the next step."""
+MOST_SCORES = 1 << 24
+"""Attention scores that are held at once."""
 
 
 class Constraint(Protocol):
@@ -72,44 +75,169 @@ class RoomyLayer(DynamicLayer):
         return self.keys, self.values
 
 
-def roomy_cache() -> DynamicCache:
-    """A cache that keeps every position of every layer and grows in place."""
-    cache = DynamicCache()
-    cache.layer_class_to_replicate = RoomyLayer
-    return cache
+@dataclass
+class Prefixes:
+    """Prefixes in the order of a batch's rows: the cache of each and how many neighbouring rows share it."""
+
+    caches: list[DynamicCache]
+    rows: list[int]
+
+    def keep(self, slots: list[int]) -> None:
+        """Leave the rows at these slots, ascending; a prefix without rows goes."""
+        ends = list(accumulate(self.rows))
+        counts = [sum(end - count <= slot < end for slot in slots) for end, count in zip(ends, self.rows, strict=True)]
+        self.caches = [cache for cache, count in zip(self.caches, counts, strict=True) if count]
+        self.rows = [count for count in counts if count]
 
 
-def _grouped_attention(
+@dataclass
+class Seen:
+    """What the new positions (B, Q) of a batch see in one kind of layer.
+
+    own: (B, 1, Q, T), which of a row's own positions. window: how far back, in the prefix too; None without a limit.
+    """
+
+    own: torch.Tensor
+    positions: torch.Tensor
+    prefixes: Prefixes
+    window: int | None
+
+
+def _part(scores: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """A part of a softmax over scores (..., Q, T): its largest score, its sum and its sum of values, unnormalised."""
+    most = scores.amax(-1, keepdim=True)
+    weights = (scores - most.clamp(min=torch.finfo(scores.dtype).min)).exp()
+    return most, weights.sum(-1, keepdim=True), (weights.to(values.dtype) @ values).float()
+
+
+def _prefix_part(
+    query: torch.Tensor, positions: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, window: int | None
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """`_part` over one prefix (heads, P, size) for the queries (B, heads, Q, size) of all rows that share it."""
+    rows, heads, length, size = query.shape
+    flat = query.transpose(0, 1).reshape(heads, rows * length, size)
+    scores = (flat @ keys.transpose(-1, -2)).float()
+    if window is not None and int(positions.max()) >= window:
+        distance = positions[:, :, None] - torch.arange(keys.shape[-2], device=keys.device)
+        far = (distance >= window).repeat(1, length // positions.shape[1], 1).flatten(0, 1)
+        scores.masked_fill_(far, float("-inf"))
+    return tuple(x.view(heads, rows, length, -1).transpose(0, 1) for x in _part(scores, values))
+
+
+def _shared_prefix_attention(
     module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attention_mask: Any, **kwargs: Any
 ) -> tuple[torch.Tensor, None]:
-    """Attention of few new positions: query heads that share a key head are its rows, so that no key is copied."""
-    batch, heads, length, size = query.shape
-    plain = length > 1 and attention_mask is None
-    if plain or length > MOST_FORCED or query.device.type != "cpu":
+    """Attention over a row's own positions and over the prefix that it shares; query heads of one key head are rows."""
+    if not isinstance(attention_mask, Seen):
         return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
-    shared, each = key.shape[1], heads // key.shape[1]
-    grouped = query.reshape(batch, shared, each * length, size)
-    if length > 1:
-        attention_mask = attention_mask.repeat(1, 1, each, 1)
-    out = torch.nn.functional.scaled_dot_product_attention(
-        grouped, key, value, attn_mask=attention_mask, scale=kwargs.get("scaling")
-    )
-    return out.view(batch, heads, length, size).transpose(1, 2), None
+    seen = attention_mask
+    batch, heads, length, size = query.shape
+    shared = key.shape[1]
+    grouped = (query * kwargs["scaling"]).reshape(batch, shared, heads // shared * length, size)
+    scores = (grouped @ key.transpose(-1, -2)).float()
+    scores.masked_fill_(~seen.own.repeat(1, 1, heads // shared, 1), float("-inf"))
+    own = _part(scores, value)
+    parts = []
+    start = 0
+    for cache, rows in zip(seen.prefixes.caches, seen.prefixes.rows, strict=True):
+        layer = cache.layers[module.layer_idx]
+        step = max(1, MOST_SCORES // (heads * length * layer.keys.shape[-2]))
+        for first in range(start, start + rows, step):
+            mine = slice(first, min(first + step, start + rows))
+            parts.append(_prefix_part(grouped[mine], seen.positions[mine], layer.keys[0], layer.values[0], seen.window))
+        start += rows
+    most, total, summed = (torch.cat(column) for column in zip(*parts, strict=True))
+    largest = torch.maximum(most, own[0])
+    before, after = (most - largest).exp(), (own[0] - largest).exp()
+    out = (summed * before + own[2] * after) / (total * before + own[1] * after)
+    return out.to(query.dtype).view(batch, heads, length, size).transpose(1, 2), None
 
 
-AttentionInterface.register(GROUPED, _grouped_attention)
-AttentionMaskInterface.register(GROUPED, sdpa_mask)
+AttentionInterface.register(SHARED_PREFIX, _shared_prefix_attention)
+AttentionMaskInterface.register(SHARED_PREFIX, sdpa_mask)
 
 
 @contextmanager
-def _grouped(body: Any) -> Iterator[None]:
+def _attending(body: Any) -> Iterator[bool]:
+    """Whether the model's attention takes prefixes from here: not where Unsloth has put its own in its place."""
     before = body.config._attn_implementation
-    if before == "sdpa":
-        body.config._attn_implementation = GROUPED
+    mine = before == "sdpa" and type(body.layers[0].self_attn).forward.__module__.startswith("transformers.")
+    if mine:
+        body.config._attn_implementation = SHARED_PREFIX
     try:
-        yield
+        yield mine
     finally:
         body.config._attn_implementation = before
+
+
+class _Batch:
+    """Rows of tokens that grow: their shared prefixes, their own cache, and what position each of its columns holds."""
+
+    def __init__(self, body: Any, prompts: list[list[int]], shared: bool) -> None:
+        self.body, self.device = body, next(body.parameters()).device
+        groups = _prefix_groups(prompts)
+        lengths = [
+            min(common_prefix_length(prompts[start:stop]), min(map(len, prompts[start:stop])) - 1)
+            for start, stop in groups
+        ]
+        self.own = DynamicCache()
+        self.own.layer_class_to_replicate = RoomyLayer
+        self.prefixes = Prefixes([], [])
+        for (start, stop), length in zip(groups, lengths, strict=True):
+            cache = DynamicCache()
+            ids = torch.tensor([prompts[start][:length]], device=self.device)
+            body(input_ids=ids, past_key_values=cache, use_cache=True)
+            self.prefixes.caches.append(cache)
+            self.prefixes.rows.append(stop - start)
+        repeats = torch.tensor(self.prefixes.rows, device=self.device)
+        self.ends = torch.tensor(lengths, device=self.device).repeat_interleave(repeats)
+        self.columns = torch.zeros(len(prompts), 0, dtype=torch.long, device=self.device)
+        self.shared = shared
+        if not shared:
+            self._repeat_prefixes(lengths)
+
+    def _repeat_prefixes(self, lengths: list[int]) -> None:
+        """Prefixes as each row's own columns, left-padded, for attention that knows nothing of them."""
+        longest = max(lengths)
+        for number in range(len(self.prefixes.caches[0].layers)):
+            both = []
+            for name in ("keys", "values"):
+                parts = [
+                    torch.nn.functional.pad(getattr(cache.layers[number], name), (0, 0, longest - length, 0)).expand(
+                        rows, -1, -1, -1
+                    )
+                    for cache, rows, length in zip(self.prefixes.caches, self.prefixes.rows, lengths, strict=True)
+                ]
+                both.append(torch.cat(parts))
+            self.own.update(*both, number)
+        columns = torch.arange(longest, device=self.device)[None] - (longest - self.ends)[:, None]
+        self.columns = columns.clamp(min=-1)
+
+    def keep(self, slots: list[int]) -> None:
+        """Leave the rows at these slots, ascending."""
+        index = torch.tensor(slots, device=self.device)
+        self.own.batch_select_indices(index)
+        self.columns, self.ends = self.columns[index], self.ends[index]
+        self.prefixes.keep(slots)
+
+    def run(self, new: list[list[int]]) -> torch.Tensor:
+        """Last hidden states (B, H) after each row's new tokens, at least one a row."""
+        counts = torch.tensor([len(tokens) for tokens in new], device=self.device)
+        width = max(map(len, new))
+        ids = torch.tensor([tokens + [0] * (width - len(tokens)) for tokens in new], device=self.device)
+        offsets = torch.arange(width, device=self.device)[None]
+        # Padding stands where the last token stands, so that it sees something; nothing sees it.
+        positions = self.ends[:, None] + torch.minimum(offsets, counts[:, None] - 1)
+        self.columns = torch.cat([self.columns, torch.where(offsets < counts[:, None], positions, -1)], dim=1)
+        masks: dict[str, Any] = _masks(self.body.config, self.columns, positions)
+        if self.shared:
+            windows = {"sliding_attention": getattr(self.body.config, "sliding_window", None)}
+            masks = {kind: Seen(own, positions, self.prefixes, windows.get(kind)) for kind, own in masks.items()}
+        hidden = self.body(
+            input_ids=ids, past_key_values=self.own, use_cache=True, attention_mask=masks, position_ids=positions
+        ).last_hidden_state
+        self.ends = self.ends + counts
+        return hidden[torch.arange(len(new), device=self.device), counts - 1]
 
 
 def _choose(logits: torch.Tensor, temperature: float, generator: torch.Generator | None) -> torch.Tensor:
@@ -126,8 +254,8 @@ def generate(model: Any, prompts: list[list[int]], **options: Any) -> list[Gener
     that share at least half of their tokens are prefilled together; all decode as one batch. A row ends at one of
     `end_ids` or after `max_new_tokens` tokens.
     """
-    with torch.inference_mode(), _grouped(model.model):
-        return _generate(model, prompts, **options)
+    with torch.inference_mode(), _attending(model.model) as shared:
+        return _generate(model, prompts, shared, **options)
 
 
 def _prefix_groups(prompts: list[list[int]]) -> list[tuple[int, int]]:
@@ -141,38 +269,10 @@ def _prefix_groups(prompts: list[list[int]]) -> list[tuple[int, int]]:
     return groups
 
 
-def _prefill(model: Any, prompts: list[list[int]], width: int) -> tuple[torch.Tensor, DynamicCache]:
-    """Last hidden states (K, H) of prompts that share a prefix, and their cache, left-padded to `width` positions."""
-    device = next(model.parameters()).device
-    body, rows = model.model, len(prompts)
-    shared = min(common_prefix_length(prompts), min(map(len, prompts)) - 1)
-    cache = DynamicCache()
-    if shared > 0:
-        prefix = torch.tensor(prompts[0][:shared], device=device)
-        body(input_ids=prefix[None], past_key_values=cache, use_cache=True)
-        if rows > 1:
-            cache.batch_repeat_interleave(rows)
-    lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
-    longest = int(lengths.max())
-    ends = torch.zeros(rows, longest - shared, dtype=torch.long, device=device)
-    for index, prompt in enumerate(prompts):
-        ends[index, : len(prompt) - shared] = torch.tensor(prompt[shared:], device=device)
-    hidden = body(input_ids=ends, past_key_values=cache, use_cache=True).last_hidden_state
-    last = hidden[torch.arange(rows, device=device), lengths - shared - 1]
-    for layer in cache.layers:
-        # each row's trailing padding goes to its left end, and more before it
-        index = (torch.arange(longest, device=device)[None] - (longest - lengths)[:, None]) % longest
-        index = index[:, None, :, None].expand_as(layer.keys)
-        layer.keys, layer.values = (
-            torch.nn.functional.pad(states.gather(-2, index), (0, 0, width - longest, 0))
-            for states in (layer.keys, layer.values)
-        )
-    return last, cache
-
-
 def _generate(
     model: Any,
     prompts: list[list[int]],
+    shared: bool,
     *,
     end_ids: set[int],
     max_new_tokens: int,
@@ -180,27 +280,12 @@ def _generate(
     temperature: float = 0.0,
     generator: torch.Generator | None = None,
 ) -> list[Generated]:
-    device = next(model.parameters()).device
-    body, head = model.model, model.lm_head
-    lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
-    longest = int(lengths.max())
-    filled = [_prefill(model, prompts[start:stop], longest) for start, stop in _prefix_groups(prompts)]
-    last = torch.cat([states for states, _ in filled])
-    cache = roomy_cache()
-    for number in range(len(filled[0][1].layers)):
-        layers = [part.layers[number] for _, part in filled]
-        cache.update(torch.cat([x.keys for x in layers]), torch.cat([x.values for x in layers]), number)
-        for layer in layers:
-            layer.keys = layer.values = None
-    del filled
+    head = model.lm_head
+    batch = _Batch(model.model, prompts, shared)
+    last = batch.run([prompt[end:] for prompt, end in zip(prompts, batch.ends.tolist(), strict=True)])
 
     results = [Generated() for _ in prompts]
     active = list(range(len(prompts)))
-    # What every column of the cache holds: the position of a row's token, or -1 for padding.
-    columns = torch.arange(longest, device=device)[None] - (longest - lengths)[:, None]
-    columns = columns.clamp(min=-1)
-    ends = lengths
-    plain = constraints is None and not bool((lengths != longest).any())
     limits = constraints or [None] * len(prompts)
     waiting = {row: limit.forced() for row, limit in enumerate(limits) if limit is not None}
     while True:
@@ -208,7 +293,7 @@ def _generate(
         if constraints is not None:
             _allow(logits, [limits[row] if not waiting.get(row) else None for row in active])
         chosen = _choose(logits, temperature, generator).tolist()
-        keep, new = [], []
+        staying = []
         for slot, row in enumerate(active):
             if not waiting.get(row):
                 if chosen[slot] in end_ids:
@@ -218,7 +303,12 @@ def _generate(
                 if (limit := limits[row]) is not None:
                     limit.accept(chosen[slot])
                     waiting[row] += limit.forced()
-            tokens = waiting[row][: min(MOST_FORCED, max_new_tokens - len(results[row].tokens))]
+            staying.append(slot)
+        width = _step_width([len(waiting[active[slot]]) for slot in staying])
+        keep, new = [], []
+        for slot in staying:
+            row = active[slot]
+            tokens = waiting[row][: min(width, max_new_tokens - len(results[row].tokens))]
             waiting[row] = waiting[row][len(tokens) :]
             results[row].tokens += tokens
             if len(results[row].tokens) < max_new_tokens:
@@ -227,25 +317,15 @@ def _generate(
         if not keep:
             return results
         if len(keep) < len(active):
-            index = torch.tensor(keep, device=device)
-            cache.batch_select_indices(index)
+            batch.keep(keep)
             active = [active[slot] for slot in keep]
-            columns, ends = columns[index], ends[index]
-        counts = torch.tensor([len(tokens) for tokens in new], device=device)
-        width = max(map(len, new))
-        ids = torch.tensor([tokens + [0] * (width - len(tokens)) for tokens in new], device=device)
-        offsets = torch.arange(width, device=device)[None]
-        positions = ends[:, None] + offsets
-        columns = torch.cat([columns, torch.where(offsets < counts[:, None], positions, -1)], dim=1)
-        hidden = body(
-            input_ids=ids,
-            past_key_values=cache,
-            use_cache=True,
-            attention_mask=None if plain else _masks(body.config, columns, positions),
-            position_ids=positions,
-        ).last_hidden_state
-        last = hidden[torch.arange(len(active), device=device), counts - 1]
-        ends = ends + counts
+        last = batch.run(new)
+
+
+def _step_width(sizes: list[int]) -> int:
+    """Tokens that a step takes at most of rows that have these many waiting: at most a quarter of it is padding."""
+    widths = range(min(MOST_FORCED, max(sizes, default=1)), 1, -1)
+    return next((w for w in widths if 4 * sum(min(size, w) for size in sizes) >= 3 * w * len(sizes)), 1)
 
 
 def _allow(logits: torch.Tensor, limits: list[Constraint | None]) -> None:
