@@ -19,6 +19,7 @@ Out  outputs/d_02_final_schemas.jsonl   schema_id, domain, split, schema, operat
 from __future__ import annotations
 
 import random
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,8 +29,9 @@ from pipeline.artifacts import Stage, content_id, locked, read_jsonl, write_json
 from pipeline.config import parse_options
 from pipeline.errors import UserError
 from pipeline.paths import Layout
+from pipeline.prompts import minify
 
-VERSION = 2
+VERSION = 3
 FEW = 8
 HELD_OUT = ("validation", "align", "test")
 
@@ -75,6 +77,7 @@ def _field(
 ) -> tuple[dict[str, Any], Any]:  # fmt: skip
     """A field as one schema shows it: (the d_02 row's entry, its SchemaField)."""
     from pipeline.dsl import SchemaField, operators_for
+    from pipeline.language import operator_phrases
     from pipeline.pretraining_data import name_in_style
 
     name = name_in_style(spec["name"].replace("_", " "), style)
@@ -98,7 +101,12 @@ def _field(
         hints = _hints(entry["values"], languages)
     said = [spec["words"][language] for language in languages]
     rng.shuffle(said)
-    return entry, SchemaField(name, spec["type"], mine, tuple(dict.fromkeys(said)), values, hints)
+    operator_hints = {}
+    for canonical, alias in mine.items():
+        for language in languages:
+            phrases = operator_phrases(language, canonical, spec["type"])[: options.operator_phrases]
+            operator_hints |= dict.fromkeys(phrases, alias)
+    return entry, SchemaField(name, spec["type"], mine, tuple(dict.fromkeys(said)), values, hints, operator_hints)
 
 
 def build_variant(
@@ -192,21 +200,53 @@ def build(specs: list[dict[str, Any]], options: SimpleNamespace, run: SimpleName
 
 
 def variant_of(schema: Any, rng: random.Random) -> Any:
-    """The schema with its properties in another order and without some that are optional."""
+    """The schema with its properties in another order, without some that are optional, half of the time renamed.
+
+    A renamed property bears the same words in another style, and those of its descriptions that have an article or a full
+    stop lose it. Names stay where something outside `properties` could speak of them.
+    """
+    from pipeline.pretraining_data import STYLES
+
+    style = rng.choice((*dict.fromkeys(STYLES[:-1]), *[None] * 5))
+    return _variant(schema, rng, style if _names_are_free(schema) else None)
+
+
+def _names_are_free(schema: Any) -> bool:
+    """Whether only `properties` and `required` name properties: no reference to one, no object as an example or value."""
     from pipeline.json_schemas import children
+
+    if not isinstance(schema, dict):
+        return True
+    if {"propertyNames", "patternProperties", "unevaluatedProperties"} & set(schema):
+        return False
+    if "/properties/" in str(schema.get("$ref", "")):
+        return False
+    values = [schema.get(key) for key in ("examples", "default", "const", "enum")]
+    if any("{" in minify(value) for value in values):
+        return False
+    parts = [part for _, part in children(schema)] + list(schema.get("$defs", {}).values())
+    return all(map(_names_are_free, parts))
+
+
+def _variant(schema: Any, rng: random.Random, style: str | None) -> Any:
+    from pipeline.json_schemas import children
+    from pipeline.pretraining_data import name_in_style
+    from pipeline.schema_language import words_of
 
     if not isinstance(schema, dict):
         return schema
     result = dict(schema)
     for path, part in children(schema):
         if len(path) == 1:
-            result[path[0]] = variant_of(part, rng)
+            result[path[0]] = _variant(part, rng, style)
         else:
             if result[path[0]] is schema[path[0]]:
                 result[path[0]] = schema[path[0]].copy()
-            result[path[0]][path[1]] = variant_of(part, rng)
+            result[path[0]][path[1]] = _variant(part, rng, style)
     if "$defs" in schema:
-        result["$defs"] = {name: variant_of(part, rng) for name, part in schema["$defs"].items()}
+        result["$defs"] = {name: _variant(part, rng, style) for name, part in schema["$defs"].items()}
+    if style and isinstance(said := schema.get("description"), str):
+        result["description"] = re.sub(r"^(?:the|an?|les?|la|une?) ", "", said, flags=re.IGNORECASE).rstrip(".") or said
     known = result.get("properties")
     if known and not {"if", "dependentRequired", "dependentSchemas", "anyOf", "oneOf", "allOf", "not"} & set(schema):
         needed = set(schema.get("required", []))
@@ -214,7 +254,12 @@ def variant_of(schema: Any, rng: random.Random) -> Any:
         gone = set(rng.sample(optional, rng.randint(0, len(optional) // 2)))
         names = [name for name in known if name not in gone]
         rng.shuffle(names)
-        result["properties"] = {name: known[name] for name in names}
+        called = {name: name_in_style(words_of(name), style) if style else name for name in names}
+        if len(set(called.values())) < len(names) or not all(called.values()):
+            called = dict(zip(names, names, strict=True))
+        result["properties"] = {called[name]: known[name] for name in names}
+        if "required" in schema:
+            result["required"] = [called.get(name, name) for name in schema["required"]]
     return result
 
 

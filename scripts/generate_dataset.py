@@ -62,16 +62,17 @@ def train_shares(schemas: list[dict[str, Any]], options: SimpleNamespace) -> lis
 def wanted_rows(
     row: dict[str, Any], number: int, share: int, options: SimpleNamespace, max_samples: int | None
 ) -> list[tuple[str, int]]:
-    """(split, rows) that this schema gives; `number` counts the train schemas from 0, `share` are this one's train rows.
+    """(split, rows) that this schema gives; `number` counts the train schemas, without variants, from 0, `share` are this one's train rows.
 
-    Where a user's schemas are few, each of them gives rows of every split.
+    Where a user's schemas are few, each of them gives rows of every split. Variants of a user's schema give train rows
+    alone: what is measured are the schemas as they were given.
     """
     if row.get("shared"):
         held_out = options.evaluation_rows_per_schema * 4
         wanted = [("train", share), ("validation", held_out), ("align", held_out), ("test_seen", held_out)]
     elif row["split"] == "train":
         wanted = [("train", share)]
-        if number < options.seen_schemas:
+        if number < options.seen_schemas and "variant" not in row:
             wanted.append(("test_seen", options.evaluation_rows_per_schema))
     elif row["split"] == "align":
         wanted = [("align", options.align_rows_per_schema)]
@@ -253,15 +254,15 @@ def make_dataset(
         day = current_dates("examples", options.run.seed, 1)[0]
         own = read_examples(Path(options.run.examples), schemas, options.run.languages, day)
     teacher = make_teacher(options.teacher, options.run, options.dataset)
-    shares = train_shares(schemas, options.dataset)
-    trained = 0
+    shares = iter(train_shares(schemas, options.dataset))
+    given = 0
     jobs = []
     for row in schemas:
         if row["schema_id"] in own:
             row = row | {"examples": own[row["schema_id"]]}
-        share = shares[trained] if row["split"] == "train" else 0
-        jobs.append((row, wanted_rows(row, trained, share, options.dataset, options.run.max_samples)))
-        trained += row["split"] == "train"
+        share = next(shares) if row["split"] == "train" else 0
+        jobs.append((row, wanted_rows(row, given, share, options.dataset, options.run.max_samples)))
+        given += row["split"] == "train" and "variant" not in row
 
     if options.teacher.kind == "ollama":
         try:

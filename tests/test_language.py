@@ -13,7 +13,7 @@ from tests_support import dataset_options, make_schemas
 
 from pipeline.asts import SchemaJudge, parse_answer
 from pipeline.embedded_teacher import EmbeddedTeacher
-from pipeline.language import Speaker, make_typo, one_edit_apart, read_date, say_date
+from pipeline.language import Speaker, make_typo, one_edit_apart, operator_phrases, read_date, say_date
 from pipeline.teacher import Query
 
 TODAY = date(2024, 3, 17)
@@ -105,3 +105,25 @@ def test_refusals_name_what_is_missing(schema_rows):
     query = Query("show records where unheard thing is above 5", "en", TODAY.isoformat())
     answer = parse_answer(EmbeddedTeacher(None).answer(row, query))
     assert answer == speaker.refusal_of("field", "unheard thing")
+
+
+def test_a_schema_gives_phrases_for_its_operators_that_mean_one_operator_of_the_field(schema_rows):
+    given = 0
+    for row in schema_rows:
+        template = row["schema"]["anyOf"][0]["properties"]["steps"]["items"]["properties"]["conditions"]["items"]
+        for field in row["fields"]:
+            branches = [
+                b["properties"] for b in template["anyOf"] if b["properties"]["field"]["const"] == field["name"]
+            ]
+            said: dict[str, str] = {}
+            for operator in (branch["operator"] for branch in branches):
+                for pair in filter(None, operator.get("description", "").split(", ")):
+                    phrase, alias = pair.split(": ")
+                    assert alias in operator["enum"]
+                    assert said.setdefault(phrase, alias) == alias
+                    given += 1
+            for phrase, alias in said.items():
+                (canonical,) = (name for name, mine in field["operators"].items() if mine == alias)
+                known = [p for language in ("en", "fr") for p in operator_phrases(language, canonical, field["type"])]
+                assert phrase in known
+    assert given > 4 * len(schema_rows)

@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from jsonschema import Draft202012Validator
 from llguidance import LLMatcher
 from tests_support import config_for, rows_of
 
+from build_schemas import variant_of
+from generate_dataset import wanted_rows
 from pipeline import own_schemas
 from pipeline.asts import SchemaJudge
 from pipeline.constraints import byte_tokenizer, compile_grammar, enforceable
@@ -25,6 +28,7 @@ from pipeline.instances import NoInstance, Sampler, matching
 from pipeline.json_schemas import closed_schema, read_folder
 from pipeline.own_examples import read_examples
 from pipeline.prompts import minify
+from pipeline.schema_language import words_of
 
 EXAMPLES = ROOT / "examples"
 
@@ -286,6 +290,37 @@ def test_an_example_that_cannot_be_used_is_named_with_its_line(tmp_path, change,
         read_examples(path, [d_02_of("search_query")], ["en", "fr"], "2024-01-01")
     assert said in str(error.value)
     assert str(path) in str(error.value)
+
+
+def test_variants_rename_properties_in_every_place_and_keep_what_they_say():
+    schema = read_folder(EXAMPLES)["calendar_event"]
+    variants = [variant_of(schema, random.Random(f"variant-{number}")) for number in range(24)]
+    spelled = lambda part: [words_of(name) for name in part["properties"]]
+    renamed = [v for v in variants if not set(v["properties"]) <= set(schema["properties"])]
+    assert 4 < len(renamed) < 24
+    for variant in variants:
+        Draft202012Validator.check_schema(variant)
+        assert set(spelled(variant)) <= set(spelled(schema))
+        assert {words_of(name) for name in variant.get("required", [])} == {
+            words_of(name) for name in schema.get("required", [])
+        }
+        assert Draft202012Validator(variant).is_valid(Sampler(variant).sample(random.Random(1)))
+
+
+def test_a_variant_keeps_names_that_something_else_speaks_of():
+    schema = {
+        "type": "object",
+        "properties": {"dueDate": {"type": "string"}, "copy": {"$ref": "#/properties/dueDate"}},
+        "required": ["dueDate", "copy"],
+    }
+    for number in range(12):
+        assert set(variant_of(schema, random.Random(number))["properties"]) == {"dueDate", "copy"}
+
+
+def test_only_schemas_as_they_were_given_are_measured():
+    options = SimpleNamespace(seen_schemas=9, evaluation_rows_per_schema=3, rows_per_schema=4)
+    assert dict(wanted_rows({"split": "train"}, 0, 4, options, None)) == {"train": 4, "test_seen": 3}
+    assert dict(wanted_rows({"split": "train", "variant": 1}, 1, 4, options, None)) == {"train": 4}
 
 
 @pytest.mark.slow

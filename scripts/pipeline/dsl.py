@@ -27,8 +27,9 @@ class Operator:
 class SchemaField:
     """A field as one schema shows it.
 
-    `operators` maps canonical names to the alias this schema uses. `phrases` are what people call the field; `values` are
-    the enum's spellings, `hints` what people call them: phrase -> spelling ("paye" -> "paid").
+    `operators` maps canonical names to the alias this schema uses, `operator_hints` some of what people say for them to
+    that alias ("more than" -> "gt"). `phrases` are what people call the field; `values` are the enum's spellings, `hints`
+    what people call them: phrase -> spelling ("paye" -> "paid").
     """
 
     name: str
@@ -37,6 +38,7 @@ class SchemaField:
     phrases: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
     hints: dict[str, str] = field(default_factory=dict)
+    operator_hints: dict[str, str] = field(default_factory=dict)
 
 
 @cache
@@ -100,10 +102,10 @@ def condition_branches(spec: SchemaField) -> list[dict[str, Any]]:
         first = index == 0
         name: dict[str, Any] = describe(dict.fromkeys(spec.phrases, spec.name)) if first else {}
         name["const"] = spec.name
+        operator: dict[str, Any] = describe({said: a for said, a in spec.operator_hints.items() if a in aliases})
+        operator["enum"] = aliases
         branches.append(
-            closed_object(
-                {"field": name, "operator": {"enum": aliases}, "value": _value_schema(spec, shape, with_hints=first)}
-            )
+            closed_object({"field": name, "operator": operator, "value": _value_schema(spec, shape, with_hints=first)})
         )
     return branches
 

@@ -40,7 +40,8 @@ class EmbeddedTeacher:
         if key not in self._speakers:
             if len(self._speakers) > 64:
                 self._speakers.clear()
-            self._speakers[key] = Speaker(schema_row["fields"], language)
+            phrasings = self.options.phrasings if self.options else None
+            self._speakers[key] = Speaker(schema_row["fields"], language, phrasings)
         return self._speakers[key]
 
     def propose_domain(self, entry: dict[str, Any]) -> dict[str, Any]:

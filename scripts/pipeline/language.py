@@ -36,6 +36,20 @@ def templates(language: str, canonical: str, field_type: str) -> list[str]:
     return entry[field_type] if isinstance(entry, dict) else entry
 
 
+def operator_phrases(language: str, canonical: str, field_type: str) -> list[str]:
+    """What stands between a field and its value where this operator is said, without what an earlier operator means."""
+    taken: set[str] = set()
+    for name, operator in operators().items():
+        if field_type not in operator.types:
+            continue
+        said = [re.fullmatch(r"\{f\} ([^{}:]+) \{\w+\}", t) for t in templates(language, name, field_type)]
+        phrases = [match[1] for match in said if match and match[1] not in taken]
+        if name == canonical:
+            return phrases
+        taken |= set(phrases)
+    return []
+
+
 def say_date(day: date, form: str, language: str) -> str:
     """A date in one of the phrase book's forms."""
     month = phrase_book()[language]["months"][day.month - 1]
@@ -78,9 +92,14 @@ def _listed(names: list[Any]) -> str:
 
 
 class Speaker:
-    """Sentences for one schema in one language. `fields` are a d_02 row's fields (name, type, words, operators, values)."""
+    """Sentences for one schema in one language.
 
-    def __init__(self, fields: list[dict[str, Any]], language: str) -> None:
+    `fields` are a d_02 row's fields (name, type, words, operators, values). At most `phrasings` of the ways to say a
+    condition are said, the first of the phrase book; all are read.
+    """
+
+    def __init__(self, fields: list[dict[str, Any]], language: str, phrasings: int | None = None) -> None:
+        self.phrasings = phrasings
         self.book = phrase_book()[language]
         self.language = language
         self.fields = {entry["name"]: entry for entry in fields}
@@ -106,7 +125,7 @@ class Speaker:
         return str(value).replace(".", self.book["decimal"])
 
     def _say_condition(self, entry: dict[str, Any], canonical: str, value: Any, rng: random.Random) -> str:
-        template = rng.choice(templates(self.language, canonical, entry["type"]))
+        template = rng.choice(templates(self.language, canonical, entry["type"])[: self.phrasings])
         words = {"f": entry["words"][self.language]}
         shape = operators()[canonical].shape
         if shape == "one":
@@ -136,7 +155,8 @@ class Speaker:
 
     def say_unknown(self, entry: dict[str, Any], canonical: str, value: Any, rng: random.Random) -> str:
         """A condition on a field, a value or an operator that the schema does not have; the field's words come first."""
-        leading = [t for t in templates(self.language, canonical, entry["type"]) if t.startswith("{f} ")]
+        known = templates(self.language, canonical, entry["type"])
+        leading = [t for t in known if t.startswith("{f} ")][: self.phrasings]
         shape = operators()[canonical].shape
         words = {"f": entry["words"][self.language]}
         said = [self._say_scalar(entry, item, rng) for item in (value if shape != "one" else [value])]

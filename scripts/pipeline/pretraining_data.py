@@ -63,6 +63,8 @@ CODAS = ("", "", "", "b", "c", "ck", "d", "g", "l", "ll", "m", "n", "p", "r", "s
     "ng", "rd", "rt", "st", "mp", "nce", "re", "le", "te", "ne", "que", "tion", "ment", "er", "ing", "ed", "es", "al",
 )  # fmt: skip
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
+COMMON = "etaoinsrhldcumfpgwybvk"
+"""Letters by how common they are in English, the rarest left out: what is drawn has the pieces of words in it."""
 MONTHS = {
     "en": [
         "january",
@@ -109,22 +111,28 @@ class Document:
 
 
 class Words:
-    """Made-up words, each drawn once for a document."""
+    """Made-up words, each drawn once for a document.
 
-    def __init__(self, rng: random.Random, longest: int = 3) -> None:
-        self.rng, self.longest = rng, longest
+    A phrase has `longest` at most. A sixth of the `varied` ones is no syllables, so that a word of any pieces is copied
+    to its end.
+    """
+
+    def __init__(self, rng: random.Random, longest: int = 3, *, varied: bool = True) -> None:
+        self.rng, self.longest, self.varied = rng, longest, varied
         self.used: set[str] = set()
 
     def _draw(self, accents: float) -> str:
         rng = self.rng
         if rng.random() < 0.1:
             return "".join(rng.choice(LETTERS) for _ in range(rng.randint(2, 6)))
+        if self.varied and rng.random() < 0.18:
+            return "".join(COMMON[min(int(rng.expovariate(0.15)), 21)] for _ in range(rng.randint(4, 11)))
         parts = []
-        for _ in range(rng.choice((1, 1, 2, 2, 2, 3))):
+        for _ in range(rng.choice((1, 1, 2, 2, 2, 2, 3, 3) if self.varied else (1, 1, 2, 2, 2, 3))):
             nucleus = rng.choice(ACCENTED) if rng.random() < accents else rng.choice(NUCLEI)
             coda = rng.choice(CODAS) if rng.random() < 0.35 else ""
             parts.append(rng.choice(ONSETS) + nucleus + coda)
-        return "".join(parts)[:10]
+        return "".join(parts)[: 12 if self.varied else 10]
 
     def word(self, accents: float = 0.0) -> str:
         """A new word; `accents` is the share of syllables with an accented letter."""
@@ -141,12 +149,12 @@ class Words:
 
 def _pseudo_language(seed: int = 7) -> dict[str, tuple[str, ...]]:
     """A fixed made-up phrase book: canonical operator -> phrases, so that aliases are met by meaning as well."""
-    words = Words(random.Random(seed))
+    words = Words(random.Random(seed), varied=False)
     return {name: tuple(words.phrase() for _ in range(4)) for name in operators()}
 
 
 PSEUDO = _pseudo_language()
-_glue = Words(random.Random(8))
+_glue = Words(random.Random(8), varied=False)
 GLUE = tuple(_glue.word() for _ in range(16))
 """Made-up words that mean nothing: a request may have them anywhere inside a condition."""
 
@@ -208,7 +216,13 @@ def _field(rng: random.Random, words: Words, style: str, made_up_aliases: bool) 
         alias = _alias(rng, words, operator.name, made_up_aliases)
         if alias not in aliases.values():
             aliases[operator.name] = alias
-    spec = SchemaField(name, kind, aliases, phrases, values, hints)
+    operator_hints = {
+        words.phrase(accents=0.1): alias
+        for alias in aliases.values()
+        if rng.random() < 0.8
+        for _ in range(rng.choice((1, 1, 2)))
+    }
+    spec = SchemaField(name, kind, aliases, phrases, values, hints, operator_hints)
     return _Field(spec, value_phrases)
 
 
@@ -253,7 +267,11 @@ def _value(rng: random.Random, words: Words, entry: _Field) -> tuple[str, Any]:
     return _number(rng, kind)
 
 
-def _operator_phrase(rng: random.Random, canonical: str, alias: str, made_up: bool) -> str:
+def _operator_phrase(rng: random.Random, canonical: str, spec: SchemaField, made_up: bool) -> str:
+    alias = spec.operators[canonical]
+    described = [said for said, meant in spec.operator_hints.items() if meant == alias]
+    if described and rng.random() < 0.65:
+        return rng.choice(described)
     if made_up:
         return alias
     draw = rng.random()
@@ -283,7 +301,7 @@ def _said_condition(rng: random.Random, words: Words, entry: _Field, made_up: bo
     else:
         low, high = sorted((_number(rng, entry.spec.type) for _ in range(2)), key=lambda pair: pair[1])
         value, said = [low[1], high[1]], low[0] + rng.choice((" .. ", " - ", " : ")) + high[0]
-    operator = _operator_phrase(rng, canonical, alias, made_up)
+    operator = _operator_phrase(rng, canonical, entry.spec, made_up)
     called = phrase
     if rng.random() < 0.3:
         phrase = f"{rng.choice(GLUE)} {phrase}"
@@ -360,7 +378,7 @@ def schema_document(
     for _ in range(rows):
         row_words = Words(rng)
         row_words.used = set(seen_words)
-        filler = lambda w=row_words: w.phrase() + " " if not simple and not short and rng.random() < 0.3 else ""
+        filler = "".join(row_words.word() + " " for _ in range(rng.randint(1, 5))) if rng.random() < 0.4 else ""
         and_, then = rng.choice((" & ", ", ", " + ", " ke ")), rng.choice((" > ", " ; ", " | ", " dwo "))
         refused = rng.random() < 0.12
         said_steps, steps = [], []
@@ -374,13 +392,13 @@ def schema_document(
             bad, ast = _refusal(rng, row_words, fields)
             step = rng.choice(said_steps)
             step[rng.randrange(len(step))] = bad
-        text = filler() + then.join(and_.join(step) for step in said_steps)
+        text = ("" if simple else filler) + then.join(and_.join(step) for step in said_steps)
         if not simple and rng.random() < 0.35:
             said, timeframe = _timeframe(rng, named)
             text = f"{said} {text}" if rng.random() < 0.3 else f"{text} {said}"
             if not refused:
                 ast = program(steps, timeframe)
-        if not simple and not short and rng.random() < 0.2:
+        if not simple and rng.random() < 0.2:
             text = text + " " + row_words.phrase()
         result.append((render_content(schema, text, calendar), minify(ast)))
     return Document(result)
