@@ -354,6 +354,25 @@ def begin(options: dict[str, Any], folder: Path, start: Path | None) -> tuple[An
     return tokenizer, build_model(options, tokenizer, options["seed"])
 
 
+def resumed(checkpoint: Path, options: dict[str, Any], model: Any, optimizer: Any, device: str) -> dict[str, Any]:
+    """The state of a checkpoint, its weights and moments loaded; that of the beginning where there is none."""
+    import torch
+
+    names = [stage["name"] for stage in options["stages"]]
+    if not checkpoint.exists():
+        return {"stage": names[0], "step": 0, "seconds": 0.0, "rows": 0, "accuracy": {}}
+    saved = torch.load(checkpoint, map_location=device, weights_only=True)
+    model.load_state_dict(saved["model"])
+    optimizer.load_state_dict(saved["optimizer"])
+    state = saved["state"]
+    if state["stage"] not in [*names, "done"]:
+        raise UserError(
+            f"{checkpoint} stands in stage {state['stage']}, which is not among those asked for; give another --output"
+        )
+    print(f"going on from {checkpoint}: {state['stage']} step {state['step']}")
+    return state
+
+
 def train(options: dict[str, Any], output: Path, device: str, compiled: bool, start: Path | None) -> None:
     """Train from the last checkpoint, the model in `start`, or random weights, to the end of the curriculum."""
     import torch
@@ -367,24 +386,8 @@ def train(options: dict[str, Any], output: Path, device: str, compiled: bool, st
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=options["learning_rate"], betas=(0.9, 0.95), weight_decay=options["weight_decay"]
     )
-    state: dict[str, Any] = {
-        "stage": options["stages"][0]["name"],
-        "step": 0,
-        "seconds": 0.0,
-        "rows": 0,
-        "accuracy": {},
-    }
     checkpoint = output / "checkpoint.pt"
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, map_location=device, weights_only=True)
-        model.load_state_dict(saved["model"])
-        optimizer.load_state_dict(saved["optimizer"])
-        state = saved["state"]
-        if state["stage"] not in [stage["name"] for stage in options["stages"]] + ["done"]:
-            raise UserError(
-                f"{checkpoint} stands in stage {state['stage']}, which is not among those asked for; give another --output"
-            )
-        print(f"going on from {checkpoint}: {state['stage']} step {state['step']}")
+    state = resumed(checkpoint, options, model, optimizer, device)
 
     def save() -> None:
         saved = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "state": state}

@@ -33,6 +33,8 @@ from pipeline.prompts import minify
 
 VERSION = 3
 FEW = 8
+COUPLING = {"if", "dependentRequired", "dependentSchemas", "anyOf", "oneOf", "allOf", "not"}
+"""Keywords through which one part of a schema depends on the properties of another."""
 HELD_OUT = ("validation", "align", "test")
 
 
@@ -200,10 +202,10 @@ def build(specs: list[dict[str, Any]], options: SimpleNamespace, run: SimpleName
 
 
 def variant_of(schema: Any, rng: random.Random) -> Any:
-    """The schema with its properties in another order, without some that are optional, half of the time renamed.
+    """The schema with its properties in another order and without some that are optional; half of the time reworded, too.
 
-    A renamed property bears the same words in another style, and those of its descriptions that have an article or a full
-    stop lose it. Names stay where something outside `properties` could speak of them.
+    Then properties bear the same words in another name style, and descriptions lose an article in front and a full stop.
+    Names stay where something beside `properties` and `required` could speak of them.
     """
     from pipeline.pretraining_data import STYLES
 
@@ -212,14 +214,21 @@ def variant_of(schema: Any, rng: random.Random) -> Any:
 
 
 def _names_are_free(schema: Any) -> bool:
-    """Whether only `properties` and `required` name properties: no reference to one, no object as an example or value."""
+    """Whether only an object's own `properties` and `required` name its properties.
+
+    Not so with a keyword that couples objects around any that has properties, a reference to a property or beside
+    `properties`, or an object as an example or a value.
+    """
     from pipeline.json_schemas import children
 
     if not isinstance(schema, dict):
         return True
     if {"propertyNames", "patternProperties", "unevaluatedProperties"} & set(schema):
         return False
-    if "/properties/" in str(schema.get("$ref", "")):
+    here = {"properties", "required"} & set(schema)
+    if "$ref" in schema and (here or "/properties/" in schema["$ref"]):
+        return False
+    if COUPLING & set(schema) and (here or '"properties":' in minify(schema)):
         return False
     values = [schema.get(key) for key in ("examples", "default", "const", "enum")]
     if any("{" in minify(value) for value in values):
@@ -248,7 +257,7 @@ def _variant(schema: Any, rng: random.Random, style: str | None) -> Any:
     if style and isinstance(said := schema.get("description"), str):
         result["description"] = re.sub(r"^(?:the|an?|les?|la|une?) ", "", said, flags=re.IGNORECASE).rstrip(".") or said
     known = result.get("properties")
-    if known and not {"if", "dependentRequired", "dependentSchemas", "anyOf", "oneOf", "allOf", "not"} & set(schema):
+    if known and not COUPLING & set(schema):
         needed = set(schema.get("required", []))
         optional = [name for name in known if name not in needed]
         gone = set(rng.sample(optional, rng.randint(0, len(optional) // 2)))

@@ -212,6 +212,14 @@ def table_of(summary: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def facts_of(options: SimpleNamespace, name: str) -> dict[str, Any]:
+    """What decides the results of the model of this name, for the record of the stage."""
+    evaluation = {k: v for k, v in vars(options.evaluation).items() if k not in ("model", "adapter")}
+    facts = {"evaluation": evaluation, "base_model": options.student.base_model, "max_samples": options.run.max_samples}
+    facts |= {"model": name, "digest": served_digest(options)} if options.ollama else {"model": name}
+    return facts | {"teacher": teacher_facts(options.teacher) if options.evaluation.judge else None}
+
+
 def main(argv: list[str] | None = None) -> int:
     extra = argparse.ArgumentParser(add_help=False)
     which = extra.add_mutually_exclusive_group()
@@ -232,14 +240,6 @@ def main(argv: list[str] | None = None) -> int:
         if options.run.schemas:  # the gold set is of the shipped language
             options.evaluation.splits = [split for split in options.evaluation.splits if split != "gold"]
         splits = options.evaluation.splits
-        evaluation = {k: v for k, v in vars(options.evaluation).items() if k not in ("model", "adapter")}
-        facts = {
-            "evaluation": evaluation,
-            "base_model": options.student.base_model,
-            "max_samples": options.run.max_samples,
-        }
-        facts |= {"model": name, "digest": served_digest(options)} if options.ollama else {"model": name}
-        facts |= {"teacher": teacher_facts(options.teacher) if options.evaluation.judge else None}
         inputs = [
             *measured_inputs(layout, options.evaluation.splits),
             *([adapter] if adapter else []),
@@ -251,7 +251,7 @@ def main(argv: list[str] | None = None) -> int:
             VERSION,
             layout.root,
             [results_path, folder / "evaluation_summary.json"],
-            facts,
+            facts_of(options, name),
             inputs,
         )
         if not options.force and stage.up_to_date():

@@ -44,7 +44,7 @@ from pipeline.paths import Layout
 from pipeline.progress import Progress
 from pipeline.teacher import CallLost, Query, Teacher, make_teacher, teacher_facts
 
-VERSION = 1
+VERSION = 2
 Job = tuple[dict[str, Any], list[tuple[str, int]]]
 """A schema's row and the rows that it gives: (split, count)."""
 FIRST_DAY, DAYS = date(2023, 1, 1), 1200
@@ -62,10 +62,11 @@ def train_shares(schemas: list[dict[str, Any]], options: SimpleNamespace) -> lis
 def wanted_rows(
     row: dict[str, Any], number: int, share: int, options: SimpleNamespace, max_samples: int | None
 ) -> list[tuple[str, int]]:
-    """(split, rows) that this schema gives; `number` counts the train schemas, without variants, from 0, `share` are this one's train rows.
+    """(split, rows) that this schema gives.
 
-    Where a user's schemas are few, each of them gives rows of every split. Variants of a user's schema give train rows
-    alone: what is measured are the schemas as they were given.
+    `number` counts the train schemas without variants from 0, `share` are this one's train rows. Where a user's schemas
+    are few, each of them gives rows of every split. Variants of a user's schema give train rows alone: what is measured
+    are the schemas as they were given.
     """
     if row.get("shared"):
         held_out = options.evaluation_rows_per_schema * 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -307,14 +308,27 @@ def test_variants_rename_properties_in_every_place_and_keep_what_they_say():
         assert Draft202012Validator(variant).is_valid(Sampler(variant).sample(random.Random(1)))
 
 
-def test_a_variant_keeps_names_that_something_else_speaks_of():
-    schema = {
-        "type": "object",
-        "properties": {"dueDate": {"type": "string"}, "copy": {"$ref": "#/properties/dueDate"}},
-        "required": ["dueDate", "copy"],
-    }
-    for number in range(12):
-        assert set(variant_of(schema, random.Random(number))["properties"]) == {"dueDate", "copy"}
+OBJECT = {"type": "object", "properties": {"dueDate": {"type": "string"}, "kind": {"enum": ["a", "b"]}}}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        OBJECT | {"properties": OBJECT["properties"] | {"copy": {"$ref": "#/properties/dueDate"}}},
+        {"allOf": [OBJECT, {"required": ["dueDate"]}]},
+        OBJECT | {"anyOf": [{"properties": {"kind": {"const": "a"}}}, {"required": ["dueDate"]}]},
+        {"$ref": "#/$defs/base", "required": ["dueDate"], "$defs": {"base": OBJECT}},
+        OBJECT | {"default": {"dueDate": "now"}},
+    ],
+    ids=["reference", "allOf", "anyOf", "beside a reference", "default"],
+)
+def test_a_variant_keeps_names_that_something_else_speaks_of(schema):
+    known = set(re.findall(r"dueDate|kind|copy", minify(schema)))
+    for number in range(16):
+        names = re.findall(
+            r'"([^"]+)":\{"(?:type|enum|const|\$ref)"', minify(variant_of(schema, random.Random(number)))
+        )
+        assert set(names) <= known | {"base"}
 
 
 def test_only_schemas_as_they_were_given_are_measured():

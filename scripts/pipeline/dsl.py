@@ -28,7 +28,7 @@ class SchemaField:
     """A field as one schema shows it.
 
     `operators` maps canonical names to the alias this schema uses, `operator_hints` some of what people say for them to
-    that alias ("more than" -> "gt"). `phrases` are what people call the field; `values` are the enum's spellings, `hints`
+    that alias ("above" -> "gt"). `phrases` are what people call the field; `values` are the enum's spellings, `hints`
     what people call them: phrase -> spelling ("paye" -> "paid").
     """
 

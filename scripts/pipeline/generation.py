@@ -94,7 +94,7 @@ class Prefixes:
 class Seen:
     """What the new positions (B, Q) of a batch see in one kind of layer.
 
-    own: (B, 1, Q, T), which of a row's own positions. window: how far back, in the prefix too; None without a limit.
+    own: (B, 1, Q, T), which of a row's own positions. window: how far back, in the prefix too; None where nothing is too far.
     """
 
     own: torch.Tensor
@@ -117,7 +117,7 @@ def _prefix_part(
     rows, heads, length, size = query.shape
     flat = query.transpose(0, 1).reshape(heads, rows * length, size)
     scores = (flat @ keys.transpose(-1, -2)).float()
-    if window is not None and int(positions.max()) >= window:
+    if window is not None:
         distance = positions[:, :, None] - torch.arange(keys.shape[-2], device=keys.device)
         far = (distance >= window).repeat(1, length // positions.shape[1], 1).flatten(0, 1)
         scores.masked_fill_(far, float("-inf"))
@@ -212,6 +212,7 @@ class _Batch:
             self.own.update(*both, number)
         columns = torch.arange(longest, device=self.device)[None] - (longest - self.ends)[:, None]
         self.columns = columns.clamp(min=-1)
+        self.prefixes = Prefixes([], [])
 
     def keep(self, slots: list[int]) -> None:
         """Leave the rows at these slots, ascending."""
@@ -231,7 +232,9 @@ class _Batch:
         self.columns = torch.cat([self.columns, torch.where(offsets < counts[:, None], positions, -1)], dim=1)
         masks: dict[str, Any] = _masks(self.body.config, self.columns, positions)
         if self.shared:
-            windows = {"sliding_attention": getattr(self.body.config, "sliding_window", None)}
+            window = getattr(self.body.config, "sliding_window", None)
+            reached = window if window and int(positions.max()) >= window else None
+            windows = {"sliding_attention": reached}
             masks = {kind: Seen(own, positions, self.prefixes, windows.get(kind)) for kind, own in masks.items()}
         hidden = self.body(
             input_ids=ids, past_key_values=self.own, use_cache=True, attention_mask=masks, position_ids=positions
@@ -248,7 +251,7 @@ def _choose(logits: torch.Tensor, temperature: float, generator: torch.Generator
 
 
 def generate(model: Any, prompts: list[list[int]], **options: Any) -> list[Generated]:
-    """Answers to `prompts` (token ids), in their order; greedy at temperature 0.
+    """Answers to `prompts` (at least two token ids each), in their order; greedy at temperature 0.
 
     Options are those of `_generate`: end_ids, max_new_tokens, constraints, temperature, generator. Neighbouring prompts
     that share at least half of their tokens are prefilled together; all decode as one batch. A row ends at one of

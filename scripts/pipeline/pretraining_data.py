@@ -1,7 +1,7 @@
 """Procedural documents that teach the embedded base to copy, to look up and to read a schema.
 
-Nothing here is a sentence of the embedded teacher or a name of a shipped domain: words are made of syllables, requests
-are in a controlled language of symbols and made-up words. What the base learns is where to look; SFT teaches the task.
+Nothing here is a sentence of the embedded teacher or a name of a shipped domain: words are made of syllables or letters,
+requests are in a controlled language of symbols and made-up words. What the base learns is where to look; SFT teaches the task.
 
 A document is rows of (prompt text, completion text) that share a long beginning, or rows of token ids for the
 sequences that teach induction (in-context copying, Olsson et al. 2022, arXiv 2209.11895).
