@@ -85,7 +85,7 @@ def ours(args: argparse.Namespace) -> dict[str, Any]:
     clock = common.Clock()
     trainer = GroupDPOTrainer(
         model=model, args=config, train_dataset=Dataset.from_list(groups), callbacks=[clock],
-        processing_class=common.tokenizer(), sft_weight=0.0, max_chosen_drop=1e9,
+        processing_class=common.tokenizer(), method="dpo", sft_weight=0.0, max_chosen_drop=1e9,
     )  # fmt: skip
     return common.trained(trainer, clock, args.device) | {"reference_seconds": reference}
 

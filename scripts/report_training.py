@@ -29,7 +29,6 @@ from pipeline.tables import percent
 
 VERSION = 2
 ORDER = ("base", "sft", "dpo")
-NAMES = {"base": "base", "sft": "SFT", "dpo": "SFT+DPO"}
 SPLITS = {
     "test_seen": "seen schemas, new requests",
     "test": "unseen schemas and domains",
@@ -40,11 +39,16 @@ SPLITS = {
 
 
 def load_models(layout: Layout) -> dict[str, dict[str, Any]]:
-    """Evaluation summaries by model, base first."""
+    """Evaluation summaries by model, base first, each with the `label` that tables show."""
     found = {p.parent.name: read_json_object(p) for p in layout.student.glob("eval/*/evaluation_summary.json")}
     if not found:
         raise UserError(f"{layout.student / 'eval'} has no evaluation; ./runEvals.sh makes one")
-    return {name: found[name] for name in sorted(found, key=lambda n: (ORDER.index(n) if n in ORDER else 9, n))}
+    method = meta_counts(layout.dpo_adapter).get("method", "dpo").upper()
+    labels = {"sft": "SFT", "dpo": f"SFT+{method}"}
+    return {
+        name: found[name] | {"label": labels.get(name, name)}
+        for name in sorted(found, key=lambda n: (ORDER.index(n) if n in ORDER else 9, n))
+    }
 
 
 def load_cost(layout: Layout) -> dict[str, dict[str, Any]]:
@@ -93,13 +97,13 @@ def comparisons(layout: Layout, models: dict[str, Any]) -> dict[str, Any]:
 def main_table(models: dict[str, Any], splits: list[str]) -> list[list[str]]:
     """Header and lines: a model and mode a line, exact match by split."""
     lines = [["model", "decoding", *(SPLITS.get(split, split) for split in splits)]]
-    for name, summary in models.items():
+    for summary in models.values():
         modes = next(iter(summary["splits"].values()))
         for mode in modes:
             cells = [
                 percent(summary["splits"][s][mode]["exact_match"]) if s in summary["splits"] else "-" for s in splits
             ]
-            lines.append([NAMES.get(name, name), mode, *cells])
+            lines.append([summary["label"], mode, *cells])
     return lines
 
 
@@ -107,9 +111,9 @@ def metric_table(models: dict[str, Any], split: str) -> list[list[str]]:
     """Header and lines: every metric of a split."""
     metrics = ("parsed", "schema_valid", "exact_match", "semantic_match", "semantic_pass", "wrong_but_valid")
     lines = [["model", "decoding", *metrics]]
-    for name, summary in models.items():
+    for summary in models.values():
         for mode, values in summary["splits"].get(split, {}).items():
-            lines.append([NAMES.get(name, name), mode, *(percent(values[metric]) for metric in metrics)])
+            lines.append([summary["label"], mode, *(percent(values[metric]) for metric in metrics)])
     return lines
 
 
@@ -125,14 +129,14 @@ def slice_table(summary: dict[str, Any], split: str) -> list[list[str]]:
 def judge_table(models: dict[str, Any], splits: list[str]) -> list[list[str]]:
     """Header and lines: the judge's error on planted answers, and the rates that used its verdicts with their correction."""
     lines = [["model", "split", "decoding", "verdicts", "semantic_pass", "corrected"]]
-    for name, summary in models.items():
+    for summary in models.values():
         for split in splits:
             for mode, values in summary["splits"].get(split, {}).items():
                 if not values.get("verdicts"):
                     continue
                 better = values["semantic_pass_corrected"]
                 said = "-" if better is None else f"{100 * better:.1f} %"
-                cells = [NAMES.get(name, name), split, mode, str(values["verdicts"]), percent(values["semantic_pass"])]
+                cells = [summary["label"], split, mode, str(values["verdicts"]), percent(values["semantic_pass"])]
                 lines.append([*cells, said])
     return lines
 
@@ -203,7 +207,7 @@ def plot_rates(models: dict[str, Any], splits: list[str], target: Path) -> Path:
 
     figure, axis = plt.subplots(figsize=(7, 3.6))
     width = 0.8 / max(1, len(models))
-    for index, (name, summary) in enumerate(models.items()):
+    for index, summary in enumerate(models.values()):
         for place, split in enumerate(splits):
             value = summary["splits"].get(split, {}).get("free", {}).get("exact_match")
             if value is None or value["rate"] is None:
@@ -213,7 +217,7 @@ def plot_rates(models: dict[str, Any], splits: list[str], target: Path) -> Path:
             axis.bar(
                 place + (index - (len(models) - 1) / 2) * width, value["rate"], width * 0.9, color=f"C{index}",
                 yerr=[[max(0, value["rate"] - low)], [max(0, high - value["rate"])]], capsize=3,
-                label=NAMES.get(name, name) if place == 0 else None,
+                label=summary["label"] if place == 0 else None,
             )  # fmt: skip
     axis.set_xticks(range(len(splits)), [SPLITS.get(s, s).replace(", ", ",\n") for s in splits], fontsize=8)
     axis.set_ylim(0, 1)
@@ -308,7 +312,7 @@ def report_sections(layout: Layout, summary: dict[str, Any], plots: list[Path], 
         sections += [("p", SPLITS.get(split, split)), ("table", metric_table(models, split))]
     if best in models:
         split = "test" if "test" in models[best]["splits"] else next(iter(models[best]["splits"]))
-        sections.append(("h", f"Slices of {NAMES.get(best, best)} on {SPLITS.get(split, split)}"))
+        sections.append(("h", f"Slices of {models[best]['label']} on {SPLITS.get(split, split)}"))
         sections.append(("table", slice_table(models[best], split)))
         failures = models[best]["slices"][split]["free"]["failures"]
         if failures:

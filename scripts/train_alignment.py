@@ -1,6 +1,7 @@
-"""DPO: align the SFT student on its own pairs, and keep the result only if it is better on rows kept for that.
+"""Alignment: train the SFT student on its own pairs, and keep the result only if it is better on rows kept for that.
 
-The reference is the SFT policy; its log-probabilities are computed once. Afterwards both adapters answer the decision
+`--method dpo` prefers the chosen answer of a pair to the rejected one; `--method rft` fine-tunes on the chosen answers
+alone. The reference is the SFT policy; its log-probabilities are computed once. Afterwards both adapters answer the decision
 schemas of the align split, which made no pairs; the aligned one becomes the run's result only if the lower bound of its
 paired difference exceeds `--margin`. No decision is made by test rows.
 
@@ -79,10 +80,11 @@ def align(
     model = load_student(student, placement, adapter, trainable=True)
     tokenizer = load_tokenizer(student.base_model)
     renderer = Renderer(tokenizer)
+    counts = {"method": settings.method, "pairs": len(pairs)}
     if not pairs:
         write_jsonl(layout.alignment_metrics, [])
         save_adapter(model, tokenizer, layout.dpo_adapter, student)
-        return model, renderer, {"pairs": 0, "steps": 0, "stopped": "there are no pairs: no sample was wrong"}
+        return model, renderer, counts | {"steps": 0, "stopped": "there are no pairs: no sample was wrong"}
 
     import torch
     from datasets import Dataset
@@ -103,14 +105,15 @@ def align(
         ),
         train_dataset=Dataset.from_list(groups),
         processing_class=tokenizer,
+        method=settings.method,
         sft_weight=settings.sft_weight,
         max_chosen_drop=settings.max_chosen_drop,
-        callbacks=[MetricsFile(layout.alignment_metrics, "DPO steps")],
+        callbacks=[MetricsFile(layout.alignment_metrics, f"{settings.method} steps")],
     )  # fmt: skip
     trainer.train()
     save_adapter(trainer.model, tokenizer, layout.dpo_adapter, student)
     last = next((e for e in reversed(trainer.state.log_history) if "rewards/margins" in e), {})
-    counts = {"pairs": len(pairs), "steps": trainer.state.global_step, "stopped": trainer.stopped}
+    counts |= {"steps": trainer.state.global_step, "stopped": trainer.stopped}
     return trainer.model, renderer, counts | {key: last.get(key) for key in ("rewards/margins", "chosen_change")}
 
 
@@ -132,9 +135,10 @@ def passes(
 
 
 def decide(
-    before: dict[str, bool], after: dict[str, bool], rows: list[dict[str, Any]], margin: float, stopped: str | None
+    before: dict[str, bool], after: dict[str, bool], rows: list[dict[str, Any]], margin: float, counts: dict[str, Any]
 ) -> dict[str, Any]:
-    """Which adapter is the run's result, and why."""
+    """Which adapter is the run's result, and why; `counts` are those of `align`."""
+    method, stopped = counts["method"].upper(), counts["stopped"]
     difference = paired_difference((r["schema_id"], before[r["row_id"]], after[r["row_id"]]) for r in rows)
     low = difference["low"]
     better = low is not None and difference["difference"] > 0 and low > margin and not stopped
@@ -143,9 +147,9 @@ def decide(
     elif low is None:
         why = "kept SFT: fewer than two decision schemas, so that no interval can be given"
     else:
-        said = f"DPO minus SFT is {100 * difference['difference']:+.1f} points ({100 * low:+.1f} to {100 * difference['high']:+.1f})"
+        said = f"{method} minus SFT is {100 * difference['difference']:+.1f} points ({100 * low:+.1f} to {100 * difference['high']:+.1f})"
         said += f" on {difference['rows']} rows of {difference['schemas']} schemas kept for this decision"
-        why = f"kept DPO: {said}" if better else f"kept SFT: {said}; its lower bound is not above {100 * margin:g}"
+        why = f"kept {method}: {said}" if better else f"kept SFT: {said}; its lower bound is not above {100 * margin:g}"
     return {"winner": "dpo" if better else "sft", "why": why, "decision": difference, "margin": margin}
 
 
@@ -182,7 +186,7 @@ def main(argv: list[str] | None = None) -> int:
         before = passes(
             load_student(options.student, place(options.student), adapter), renderer, rows, schemas, options.evaluation
         )
-        result = decide(before, after, rows, options.alignment.margin, counts["stopped"])
+        result = decide(before, after, rows, options.alignment.margin, counts)
         folders = {"sft": adapter, "dpo": layout.dpo_adapter}
         result["adapter"] = stage.relative(folders[result["winner"]])
         write_json(layout.result, result)

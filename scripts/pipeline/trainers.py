@@ -176,12 +176,13 @@ class GroupDPOTrainer(DPOTrainer):
     """DPOTrainer over groups of pairs of one schema, the prompt's shared prefix computed once for all their sides.
 
     The reference is the policy as it is handed in: its log-probabilities stand in the groups (`reference`), so that the
-    reward margin is 0 at the first step. An SFT term (`sft_weight`) keeps the chosen answers likely; where their
+    reward margin is 0 at the first step. An SFT term (`sft_weight`) keeps the chosen answers likely; alone (`method` rft)
+    it is rejection-sampling fine-tuning (Yuan et al. 2023, arXiv 2308.01825) on them. Where the chosen answers'
     log-probability falls by more than `max_chosen_drop` nats a completion on average, training stops.
     """
 
-    def __init__(self, *args: Any, sft_weight: float, max_chosen_drop: float, **kwargs: Any) -> None:
-        self.sft_weight, self.max_chosen_drop = sft_weight, max_chosen_drop
+    def __init__(self, *args: Any, method: str, sft_weight: float, max_chosen_drop: float, **kwargs: Any) -> None:
+        self.method, self.sft_weight, self.max_chosen_drop = method, sft_weight, max_chosen_drop
         self.stopped: str | None = None
         self.seen: dict[str, list[float]] = {}
         pad_id = kwargs["processing_class"].pad_token_id
@@ -209,10 +210,10 @@ class GroupDPOTrainer(DPOTrainer):
         tokens = (group.labels != IGNORE).sum(1).to(logps.device)[0::2]
         preference = -torch.nn.functional.logsigmoid(self.beta * (chosen - rejected))
         likelihood = -logps[0::2] / tokens
-        loss = (preference + self.sft_weight * likelihood).mean()
+        loss = (likelihood if self.method == "rft" else preference + self.sft_weight * likelihood).mean()
         if not math.isfinite(loss.item()):
             raise UserError(
-                f"the DPO loss is {loss.item()} on rows {', '.join(inputs['row_ids'])}; lower --dpo-learning-rate"
+                f"the {self.method} loss is {loss.item()} on rows {', '.join(inputs['row_ids'])}; lower --dpo-learning-rate"
             )
         measured = {
             "rewards/margins": self.beta * (chosen - rejected),
