@@ -197,58 +197,69 @@ class Encoder:
         return make_group(ids, labels, self.pad)
 
 
-def draw_group(options: dict[str, Any], encoder: Encoder, stage: str, step: int, slot: int) -> tuple[str, Any]:
-    """The group that this place of the training sees: (kind, group). A pure function of its arguments."""
-    rng = random.Random(f"{options['seed']}-{stage}-{step}-{slot}")
-    rows = stage_of(options, stage).get("rows_per_group", options["rows_per_group"])
-    induction = stage in ("repeats", "induction")
-    mixture = stage_of(options, stage)["mixture"]
-    kind = rng.choices(list(mixture), list(mixture.values()))[0]
-    plain = encoder.plain
-    if kind == "repeats":
-        return kind, encoder.sequence_group(data.repeat_rows(rng, plain, 4 * rows, (3, 12), 32))
-    if kind == "long_repeats":
-        longest = rng.choice((24, 48, 96, 160, 256) if induction else (96, 256, 512, 1024))
-        count = max(2, min(4 * rows, 3072 // longest))
-        return kind, encoder.sequence_group(data.repeat_rows(rng, plain, count, (4, longest * 2 // 5), longest))
-    if kind == "gaps":
-        length = rng.choice((32, 48, 64, 64, 128, 256) if induction else (64, 256, 512, 1024, 2000))
-        return kind, encoder.sequence_group(data.gap_rows(rng, plain, max(1, min(3 * rows, 3072 // length)), length))
-    if kind == "recall":
-        size = (3, 8) if induction else (2, 14) if stage == "lookup" else (4, 40)
-        return kind, encoder.group(data.recall_document(rng, rows, size))
-    if kind == "instance":
-        return kind, encoder.group(data.instance_document(rng, rows))
-    if kind == "dates":
-        return kind, encoder.group(data.date_document(rng, 2 * rows))
-    if kind == "list":
-        return kind, encoder.group(data.list_document(rng, 2 * rows))
-    if kind == "keyed":
-        return kind, encoder.sequence_group(data.keyed_rows(rng, plain, 3 * rows))
-    if kind in ("same", "other", "values"):
-        return kind, encoder.group(data.pair_rows(rng, 3 * rows, kind))
-    if kind == "names":
-        return kind, encoder.group(data.name_rows(rng, 3 * rows))
-    if kind == "lookup":
-        return kind, encoder.group(data.lookup_document(rng, 2 * rows))
-    if kind == "fields":
-        return kind, encoder.group(data.conditions_document(rng, rows // 2, (2, 4), names_only=True))
-    if kind == "described":
-        return kind, encoder.group(data.small_rows(rng, 3 * rows // 2, described=1.0))
-    if kind == "simple_schema":
-        return kind, encoder.group(data.schema_document(rng, rows, (1, 3), simple=True))
-    if kind == "long_schema":
-        return kind, encoder.group(data.schema_document(rng, rows // 2, (7, 16)))
-    return kind, encoder.group(MEASURED[kind](rng, 3 * rows // 2 if kind == "small" else rows))
+def _repeats_of(lengths: tuple[int, ...]) -> Any:
+    def draw(rng: random.Random, tokens: int, rows: int) -> Any:
+        length = rng.choice(lengths)
+        return data.repeat_rows(rng, tokens, max(2, min(4 * rows, 3072 // length)), (4, length * 2 // 5), length)
 
+    return draw
+
+
+def _gaps_of(lengths: tuple[int, ...]) -> Any:
+    def draw(rng: random.Random, tokens: int, rows: int) -> Any:
+        length = rng.choice(lengths)
+        return data.gap_rows(rng, tokens, max(1, min(3 * rows, 3072 // length)), length)
+
+    return draw
+
+
+SEQUENCES = {
+    "short_repeats": lambda rng, tokens, rows: data.repeat_rows(rng, tokens, 4 * rows, (3, 12), 32),
+    "repeats": _repeats_of((24, 48, 96, 160, 256)),
+    "long_repeats": _repeats_of((96, 256, 512, 1024)),
+    "gaps": _gaps_of((32, 48, 64, 64, 128, 256)),
+    "long_gaps": _gaps_of((64, 256, 512, 1024, 2000)),
+    "keyed": lambda rng, tokens, rows: data.keyed_rows(rng, tokens, 3 * rows),
+}
+"""Kinds of sequences of random tokens: rng, number of plain tokens, rows -> rows of offsets."""
 
 MEASURED = {
-    "small": lambda rng, rows: data.small_rows(rng, rows, described=0.0),
+    "small": lambda rng, rows: data.small_rows(rng, 3 * rows // 2, described=0.0),
     "conditions": data.conditions_document,
     "short_schema": lambda rng, rows: data.schema_document(rng, rows, (2, 3), short=True),
     "schema": data.schema_document,
 }
-"""Kinds of documents that a base is trained on and measured by: rng and rows -> document."""
+"""Kinds of documents that a finished base is measured by: rng and rows -> document."""
+
+DOCUMENTS = MEASURED | {
+    "short_recall": lambda rng, rows: data.recall_document(rng, rows, (3, 8)),
+    "recall": lambda rng, rows: data.recall_document(rng, rows, (4, 40)),
+    "instance": data.instance_document,
+    "dates": lambda rng, rows: data.date_document(rng, 2 * rows),
+    "list": lambda rng, rows: data.list_document(rng, 2 * rows),
+    "same": lambda rng, rows: data.pair_rows(rng, 3 * rows, "same"),
+    "other": lambda rng, rows: data.pair_rows(rng, 3 * rows, "other"),
+    "values": lambda rng, rows: data.pair_rows(rng, 3 * rows, "values"),
+    "names": lambda rng, rows: data.name_rows(rng, 3 * rows),
+    "lookup": lambda rng, rows: data.lookup_document(rng, 2 * rows),
+    "fields": lambda rng, rows: data.conditions_document(rng, rows // 2, (2, 4), names_only=True),
+    "described": lambda rng, rows: data.small_rows(rng, 3 * rows // 2, described=1.0),
+    "described_conditions": lambda rng, rows: data.conditions_document(rng, rows, described=1.0),
+    "simple_schema": lambda rng, rows: data.schema_document(rng, rows, (1, 3), simple=True),
+    "long_schema": lambda rng, rows: data.schema_document(rng, rows // 2, (7, 16)),
+}
+"""Kinds of documents that a base is trained on: rng and rows -> document; easy ones have more rows than asked for."""
+
+
+def draw_group(options: dict[str, Any], encoder: Encoder, stage: str, step: int, slot: int) -> tuple[str, Any]:
+    """The group that this place of the training sees: (kind, group). A pure function of its arguments."""
+    rng = random.Random(f"{options['seed']}-{stage}-{step}-{slot}")
+    recipe = stage_of(options, stage)
+    rows = recipe.get("rows_per_group", options["rows_per_group"])
+    kind = rng.choices(list(recipe["mixture"]), list(recipe["mixture"].values()))[0]
+    if kind in SEQUENCES:
+        return kind, encoder.sequence_group(SEQUENCES[kind](rng, encoder.plain, rows))
+    return kind, encoder.group(DOCUMENTS[kind](rng, rows))
 
 
 def exact_match(

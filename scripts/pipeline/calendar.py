@@ -46,5 +46,5 @@ def render_calendar(entries: dict[str, tuple[date, date]]) -> str:
     today = next(iter(entries.values()))[1]
     parts = []
     for name, (start, end) in entries.items():
-        parts.append(f"{name} {start}" if end in (today, start) else f"{name} {start} {end}")
+        parts.append(f"{name} {start}" if end == today else f"{name} {start} {end}")
     return ", ".join(parts)

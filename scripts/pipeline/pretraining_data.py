@@ -125,7 +125,7 @@ class Words:
         rng = self.rng
         if rng.random() < 0.1:
             return "".join(rng.choice(LETTERS) for _ in range(rng.randint(2, 6)))
-        if self.varied and rng.random() < 0.18:
+        if self.varied and rng.random() < 0.1:
             return "".join(COMMON[min(int(rng.expovariate(0.15)), 21)] for _ in range(rng.randint(4, 11)))
         parts = []
         for _ in range(rng.choice((1, 1, 2, 2, 2, 2, 3, 3) if self.varied else (1, 1, 2, 2, 2, 3))):
@@ -157,6 +157,14 @@ PSEUDO = _pseudo_language()
 _glue = Words(random.Random(8), varied=False)
 GLUE = tuple(_glue.word() for _ in range(16))
 """Made-up words that mean nothing: a request may have them anywhere inside a condition."""
+
+
+JOINERS = (" & ", ", ", " + ", " ke ")
+"""What stands between conditions of a step."""
+SEPARATORS = (" > ", " ; ", " | ", " dwo ", ", dwo ", ", tsa ")
+"""What stands between steps."""
+TIMES = {"since": ("@ {d} >", "gri {d}", "nou {d} >"), "range": ("@ {d} > {e}", "gri {d} pwa {e}", "fle {d} - {e}")}
+"""How a time span is said."""
 
 
 def name_in_style(phrase: str, style: str) -> str:
@@ -198,7 +206,9 @@ def _field(rng: random.Random, words: Words, style: str, made_up_aliases: bool) 
             said, said_other = words.phrase(), words.phrase(accents=0.15)
             value = name_in_style(said, value_style)
             values += (value,)
-            if rng.random() < 0.8:
+            if said != value:
+                hints[said] = value
+            if rng.random() < 0.7:
                 hints[said_other] = value
                 value_phrases[value] = (said, said_other, value)
             else:
@@ -270,7 +280,7 @@ def _value(rng: random.Random, words: Words, entry: _Field) -> tuple[str, Any]:
 def _operator_phrase(rng: random.Random, canonical: str, spec: SchemaField, made_up: bool) -> str:
     alias = spec.operators[canonical]
     described = [said for said, meant in spec.operator_hints.items() if meant == alias]
-    if described and rng.random() < 0.65:
+    if described and rng.random() < 0.8:
         return rng.choice(described)
     if made_up:
         return alias
@@ -280,29 +290,38 @@ def _operator_phrase(rng: random.Random, canonical: str, spec: SchemaField, made
     return rng.choice(PSEUDO[canonical]) if draw < 0.85 else alias
 
 
-def _condition(rng: random.Random, words: Words, entry: _Field, made_up: bool) -> tuple[str, dict[str, Any]]:
-    """How a condition on the field is said, and the condition."""
-    return _said_condition(rng, words, entry, made_up)[:2]
+def _condition(
+    rng: random.Random, words: Words, entry: _Field, made_up: bool
+) -> tuple[str, dict[str, Any], dict[str, str]]:
+    """How a condition on the field is said, the condition, and what was looked up for it: phrase -> spelling.
 
-
-def _said_condition(rng: random.Random, words: Words, entry: _Field, made_up: bool) -> tuple[str, dict[str, Any], str]:
-    """How a condition on the field is said, the condition, and the phrase that stood for the field."""
+    A truth value with phrases of its own may stand for the whole condition, as in "not paid".
+    """
     canonical, alias = rng.choice(list(entry.spec.operators.items()))
     shape = operators()[canonical].shape
     phrase = rng.choice(entry.spec.phrases)
     if shape == "one":
         said, value = _value(rng, words, entry)
+        parts = [said]
     elif shape == "list":
         drawn: dict[Any, str] = {}
         for _ in range(rng.randint(2, 3)):
             text, item = _value(rng, words, entry)
             drawn.setdefault(item, text)
-        value, said = list(drawn), rng.choice((" / ", " | ", ", ")).join(drawn.values())
+        parts = list(drawn.values())
+        value, said = list(drawn), rng.choice((" / ", " | ", ", ", " sou ")).join(parts)
     else:
+        parts = []
         low, high = sorted((_number(rng, entry.spec.type) for _ in range(2)), key=lambda pair: pair[1])
         value, said = [low[1], high[1]], low[0] + rng.choice((" .. ", " - ", " : ")) + high[0]
+    condition = {"field": entry.spec.name, "operator": alias, "value": value}
+    if said in entry.spec.hints and entry.spec.type == "boolean" and rng.random() < 0.6:
+        return said, condition, {said: entry.spec.hints[said]}
     operator = _operator_phrase(rng, canonical, entry.spec, made_up)
-    called = phrase
+    looked_up = {phrase: entry.spec.name}
+    if operator in entry.spec.operator_hints:
+        looked_up[operator] = alias
+    looked_up |= {part: entry.spec.hints[part] for part in parts if part in entry.spec.hints}
     if rng.random() < 0.3:
         phrase = f"{rng.choice(GLUE)} {phrase}"
     if rng.random() < 0.15:
@@ -314,28 +333,35 @@ def _said_condition(rng: random.Random, words: Words, entry: _Field, made_up: bo
         text = f"{operator} {phrase} {said}"
     else:
         text = f"{said} {operator} {phrase}"
-    return text, {"field": entry.spec.name, "operator": alias, "value": value}, called
+    return text, condition, looked_up
 
 
 def _calendar(rng: random.Random, words: Words, most: int | None = None) -> tuple[dict[str, tuple[date, date]], str]:
-    """A calendar like a prompt's, its names made up: (name -> period, the line)."""
+    """A calendar like a prompt's, its names made up, some of them of words that others have: (name -> period, the line)."""
     today = _day(rng)
     known = list(periods(today).values())
     shown = known[:1] + rng.sample(known[1:], rng.randint(min(2, most or 2), most or len(known) - 1))
-    named = {words.word(): period for period in shown}
+    shared = [words.word() for _ in range(5)]
+    pairs = [f"{first} {second}" for first in shared for second in shared if first != second]
+    names = rng.sample(pairs, len(shown) // 2) + [words.word() for _ in range(len(shown) - len(shown) // 2)]
+    rng.shuffle(names)
+    named = dict(zip(names, shown, strict=True))
     return named, render_calendar(named)
 
 
 def _timeframe(rng: random.Random, named: dict[str, tuple[date, date]]) -> tuple[str, tuple[str, str]]:
+    """How a time span is said, by a name of the calendar or by dates, and its two days."""
     today = next(iter(named.values()))[1]
     if rng.random() < 0.6:
         label, (start, end) = rng.choice(list(named.items()))
-        return f"@ {label}", (start.isoformat(), end.isoformat())
-    start = _day(rng)
+        return rng.choice(("@ ", "", "", f"{rng.choice(GLUE)} ")) + label, (start.isoformat(), end.isoformat())
     if rng.random() < 0.4:
-        return f"@ {say_day(rng, start)} >", (start.isoformat(), max(start, today).isoformat())
+        start = today - timedelta(days=rng.randrange(1, 900))
+        return rng.choice(TIMES["since"]).format(d=say_day(rng, start)), (start.isoformat(), today.isoformat())
+    start = _day(rng)
     end = start + timedelta(days=rng.randrange(1, 400))
-    return f"@ {say_day(rng, start)} > {say_day(rng, end)}", (start.isoformat(), end.isoformat())
+    said = rng.choice(TIMES["range"]).format(d=say_day(rng, start), e=say_day(rng, end))
+    return said, (start.isoformat(), end.isoformat())
 
 
 def _listed(names: list[str]) -> str:
@@ -379,12 +405,12 @@ def schema_document(
         row_words = Words(rng)
         row_words.used = set(seen_words)
         filler = "".join(row_words.word() + " " for _ in range(rng.randint(1, 5))) if rng.random() < 0.4 else ""
-        and_, then = rng.choice((" & ", ", ", " + ", " ke ")), rng.choice((" > ", " ; ", " | ", " dwo "))
+        and_, then = rng.choice(JOINERS), rng.choice(SEPARATORS)
         refused = rng.random() < 0.12
         said_steps, steps = [], []
         for _ in range(rng.choice((1, 1, 1, 1, 2) if short else (1, 1, 1, 1, 2, 2, 3))):
             entries = rng.sample(fields, min(rng.choice((1, 1, 2) if short else (1, 1, 2, 2, 3)), len(fields)))
-            pairs = [_condition(rng, row_words, entry, made_up) for entry in entries]
+            pairs = [_condition(rng, row_words, entry, made_up)[:2] for entry in entries]
             said_steps.append([pair[0] for pair in pairs])
             steps.append([pair[1] for pair in pairs])
         ast = program(steps)
@@ -539,11 +565,11 @@ def lookup_document(rng: random.Random, rows: int, size: tuple[int, int] = (3, 1
 
 
 def conditions_document(
-    rng: random.Random, rows: int, size: tuple[int, int] = (1, 4), *, names_only: bool = False
+    rng: random.Random, rows: int, size: tuple[int, int] = (1, 4), *, names_only: bool = False, described: float = 0.0
 ) -> Document:
     """The conditions of a schema in the shipped form without all around them: the answer is a list of conditions.
 
-    `names_only`: the request says fields alone, and the answer is the list of their names.
+    `names_only`: the request says fields alone, and the answer is the list of their names. `described` as in `small_rows`.
     """
     words = Words(rng)
     made_up = rng.random() < 0.35
@@ -562,9 +588,13 @@ def conditions_document(
         row_words = Words(rng)
         row_words.used = set(seen_words)
         entries = [rng.choice(fields) for _ in range(rng.choice((1, 1, 2, 2, 3)))]
-        pairs = [_condition(rng, row_words, entry, made_up) for entry in entries]
-        request = rng.choice((" & ", ", ", " + ")).join(pair[0] for pair in pairs)
-        result.append((f"Schema: {minify(schema)}\nRequest: {request}", minify([pair[1] for pair in pairs])))
+        said, answer, spoken = [], [], rng.random() < described
+        for entry in entries:
+            text, condition, looked_up = _condition(rng, row_words, entry, made_up)
+            said.append(text)
+            answer.append(describe(looked_up) | condition if spoken else condition)
+        request = f"{'Described r' if spoken else 'R'}equest: {rng.choice(JOINERS).join(said)}"
+        result.append((f"Schema: {minify(schema)}\n{request}", minify(answer)))
     return Document(result)
 
 
@@ -574,7 +604,7 @@ def small_rows(
     """Rows with a small schema of their own each, its branches without all around them; the answer is the conditions.
 
     Many different tables a step teach looking up where many rows of one table do not. A share `described` of the rows
-    says each condition's phrase with its name before the field, in the schema's own notation: the step from copying after
+    says each condition's phrases with their spellings before it, in the schema's own notation: the step from copying after
     a repeated key to looking it up unsaid (stepwise internalisation, Deng et al. 2024, arXiv 2405.14838).
     """
     result = []
@@ -586,9 +616,9 @@ def small_rows(
         said, answer = [], []
         for _ in range(rng.randint(1, most)):
             entry = rng.choice(fields)
-            text, condition, phrase = _said_condition(rng, words, entry, made_up)
+            text, condition, looked_up = _condition(rng, words, entry, made_up)
             said.append(text)
-            answer.append(describe({phrase: entry.spec.name}) | condition if spoken else condition)
+            answer.append(describe(looked_up) | condition if spoken else condition)
         request = rng.choice((" & ", ", ", " + ", " > ", " ; ")).join(said)
         result.append((f"{minify(table)}\n{'Described r' if spoken else 'R'}equest: {request}", minify(answer)))
     return Document(result)

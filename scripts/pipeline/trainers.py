@@ -142,23 +142,29 @@ class MetricsFile(TrainerCallback):
         write_jsonl(self.path, rows)
 
 
+ONE_GROUP_EACH = {
+    "per_device_train_batch_size": 1,
+    "remove_unused_columns": False,
+    "max_length": None,
+    "gradient_checkpointing": False,
+    "report_to": "none",
+    "disable_tqdm": True,
+    "dataloader_pin_memory": False,
+    "logging_nan_inf_filter": False,
+}
+"""Arguments of both trainers: one group a micro-batch, nothing cut, dropped or reported anywhere."""
+
+
 def sft_config(output: Path, **options: Any) -> SFTConfig:
-    """SFTConfig for groups: one group a micro-batch, nothing prepared, cut or reported anywhere."""
+    """SFTConfig for groups that are token ids already."""
     return SFTConfig(
         output_dir=str(output),
-        per_device_train_batch_size=1,
         per_device_eval_batch_size=1,
         dataset_kwargs={"skip_prepare_dataset": True},
-        remove_unused_columns=False,
-        max_length=None,
         packing=False,
-        gradient_checkpointing=False,
-        report_to="none",
-        disable_tqdm=True,
-        dataloader_pin_memory=False,
         lr_scheduler_type="cosine",
-        logging_nan_inf_filter=False,
         save_only_model=False,
+        **ONE_GROUP_EACH,
         **options,
     )
 
@@ -240,18 +246,11 @@ class GroupDPOTrainer(DPOTrainer):
 
 
 def dpo_config(output: Path, **options: Any) -> DPOConfig:
-    """DPOConfig for groups: one group a micro-batch; reference log-probabilities come with the data."""
+    """DPOConfig for groups whose reference log-probabilities come with the data."""
     return DPOConfig(
         output_dir=str(output),
-        per_device_train_batch_size=1,
         precompute_ref_log_probs=True,
-        remove_unused_columns=False,
-        max_length=None,
-        gradient_checkpointing=False,
-        report_to="none",
-        disable_tqdm=True,
-        dataloader_pin_memory=False,
         lr_scheduler_type="linear",
-        logging_nan_inf_filter=False,
+        **ONE_GROUP_EACH,
         **options,
     )
