@@ -24,7 +24,7 @@ from pipeline.errors import UserError
 from pipeline.paths import Layout
 from pipeline.progress import Progress
 
-VERSION = 1
+VERSION = 2
 SPLITS = ("train", "validation")
 
 

@@ -27,7 +27,7 @@ from pipeline.prompts import minify
 from pipeline.statistics import paired_difference
 from pipeline.tables import percent
 
-VERSION = 2
+VERSION = 3
 ORDER = ("base", "sft", "dpo")
 SPLITS = {
     "test_seen": "seen schemas, new requests",

@@ -35,7 +35,7 @@ from pipeline.errors import UserError
 from pipeline.paths import Layout
 from pipeline.processes import main_process, processes
 
-VERSION = 1
+VERSION = 2
 LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
 
 

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from conftest import ROOT
 from tests_support import dataset_options, make_schemas
 
 from pipeline.asts import SchemaJudge
@@ -258,6 +259,17 @@ def test_queries_and_verdicts_are_read(server, row, tmp_path):
     assert [q.text for q in teacher.write_queries(row, "fr", "2024-03-17", 2, "s")] == ["one", "two"]
     assert teacher.judge(row, "q", "2024-03-17", GOOD) is False
     assert teacher.judge(row, "other", "2024-03-17", GOOD) is None
+
+
+def test_requests_are_asked_for_in_a_style_with_examples_of_no_known_domain(server, row, tmp_path):
+    server.replies = [says({"requests": ["a"]})] * 2
+    teacher = teacher_of(server, tmp_path)
+    for language, word in (("en", "lighthouse"), ("fr", "phare")):
+        teacher.write_queries(row, language, "2024-03-17", 1, f"style-{language}")
+        assert word in server.requests[-1]["messages"][0]["content"]
+    known = [json.loads(line)["domain"] for line in (ROOT / "config/domains.jsonl").read_text().splitlines()]
+    known += [json.loads(line)["domain"] for line in (ROOT / "tests/gold/schemas.jsonl").read_text().splitlines()]
+    assert not any("lighthouse" in domain for domain in known)
 
 
 def test_a_users_own_examples_are_shown_with_every_request(server, row, tmp_path):

@@ -11,26 +11,20 @@ import random
 import sqlite3
 import threading
 import time
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
 from pipeline.artifacts import content_id
 from pipeline.dsl import FIELD_TYPES, problem_of
 from pipeline.errors import UserError
-from pipeline.paths import Layout
+from pipeline.paths import CONFIG_DIR, Layout
 from pipeline.prompts import minify
 from pipeline.rewrite import to_format
 from pipeline.server import is_there, model_digest
 from pipeline.teacher import CallLost, Query
 
 LANGUAGES = {"en": "English", "fr": "French"}
-STYLES = (
-    "short and telegraphic, as people type into a search box",
-    "full polite questions",
-    "imperatives with several conditions",
-    "wordy and a little vague, with synonyms of the schema's words",
-    "casual, now and then with a typing mistake",
-)
 ANSWER_RULES = """Rules:
 - One condition for each thing the request asks of a field, in the order of the request; steps in their order.
 - Name steps step_1, step_2, and so on. Several steps only where the request asks for one thing after another.
@@ -80,6 +74,18 @@ def shown_requests(schema_row: dict[str, Any]) -> str:
     """A line with requests that people wrote, to write more like them."""
     requests = "; ".join(minify(example["query"]) for example in shown_examples(schema_row))
     return f" People wrote, for example: {requests}. Write others like them." if requests else ""
+
+
+@cache
+def request_styles() -> list[dict[str, Any]]:
+    """config/request_styles.json: ways that people type, each with examples by language."""
+    return json.loads((CONFIG_DIR / "request_styles.json").read_text(encoding="utf-8"))
+
+
+def shown_style(style: dict[str, Any], language: str) -> str:
+    """A line with requests in a style, about records that no schema here describes."""
+    said = "; ".join(map(minify, style["examples"].get(language, [])))
+    return f" In that style, about lighthouses, people wrote: {said}. Take over the manner, not the words." if said else ""
 
 
 class CallFailed(Exception):
@@ -241,20 +247,20 @@ class OllamaTeacher:
             "properties": {"requests": {"type": "array", "items": {"type": "string"}, "minItems": count}},
             "required": ["requests"],
         }
-        style = random.Random(seed).choice(STYLES)
+        style = random.Random(seed).choice(request_styles())
         ask = (
-            own_schema_ask(schema_row, language, current_date, count, style)
+            own_schema_ask(schema_row, language, current_date, count, style["style"])
             if "fields" not in schema_row
             else (
                 f"Records are described by this JSON Schema of a query language:\n{minify(schema_row['schema'])}\n\n"
                 f"Today is {current_date}. Write {count} different requests in {LANGUAGES[language]} that a person would type "
-                f"to filter these records, {style}. Use only what the schema can express, except in about one of eight, which "
+                f"to filter these records, {style['style']}. Use only what the schema can express, except in about one of eight, which "
                 "asks for something that it lacks. Vary the number of conditions from one to four; about a third say a time "
                 'span ("last month", "since Monday", dates); a few have two or three steps in order. Put free text in double '
                 "quotes. Never mention JSON or the schema."
             )
         )
-        ask += shown_requests(schema_row)
+        ask += shown_requests(schema_row) or shown_style(style, language)
         found = self._object(
             [{"role": "user", "content": ask}], schema, self.options.temperature, int(content_id(seed)[:6], 16)
         )
