@@ -165,6 +165,8 @@ class Encoder:
         ids = self.tokenizer.convert_tokens_to_ids
         self.pad, self.bos, self.end = ids(PAD), ids(BOS), ids(END)
         self.plain = len(self.tokenizer) - 6
+        pieces = (self.tokenizer.decode([token]) for token in range(6, len(self.tokenizer)))
+        data.Words.pieces = tuple(sorted({piece.lower() for piece in pieces if piece.isalpha()}))
 
     def encode(self, texts: list[str]) -> list[list[int]]:
         return [e.ids for e in self.tokenizer._tokenizer.encode_batch(texts, add_special_tokens=False)]
@@ -358,6 +360,9 @@ def begin(options: dict[str, Any], folder: Path, start: Path | None) -> tuple[An
         folder.mkdir(parents=True, exist_ok=True)
         for name in TOKENIZER_FILES:
             shutil.copyfile(start / name, folder / name)
+        log = start / "metrics.jsonl"
+        if log.exists() and not (folder.parent / log.name).exists():  # the log goes on where the model did
+            shutil.copyfile(log, folder.parent / log.name)
         return tokenizer, AutoModelForCausalLM.from_pretrained(start, dtype=torch.float32)
     if not (folder / "tokenizer.json").exists():
         train_tokenizer(options, folder)

@@ -85,7 +85,9 @@ def request_styles() -> list[dict[str, Any]]:
 def shown_style(style: dict[str, Any], language: str) -> str:
     """A line with requests in a style, about records that no schema here describes."""
     said = "; ".join(map(minify, style["examples"].get(language, [])))
-    return f" In that style, about lighthouses, people wrote: {said}. Take over the manner, not the words." if said else ""
+    return (
+        f" In that style, about lighthouses, people wrote: {said}. Take over the manner, not the words." if said else ""
+    )
 
 
 class CallFailed(Exception):
