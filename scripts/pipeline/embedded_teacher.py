@@ -55,7 +55,7 @@ class EmbeddedTeacher:
         if kind in ("enum", "boolean"):
             return rng.choice(entry["values"])["value"]
         if kind == "text":
-            return rng.choice(TEXTS) if rng.random() < 0.3 else Words(rng).phrase(0.05)
+            return rng.choice(TEXTS) if rng.random() < 0.3 else Words(rng, varied=False).phrase(0.05)
         if kind == "date":
             return (today - timedelta(days=rng.randint(0, 900))).isoformat()
         integer = rng.choice((rng.randint(1, 12), rng.randint(10, 99), 50 * rng.randint(1, 40), rng.randint(100, 9999)))

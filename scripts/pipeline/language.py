@@ -95,7 +95,7 @@ class Speaker:
     """Sentences for one schema in one language.
 
     `fields` are a d_02 row's fields (name, type, words, operators, values). At most `phrasings` of the ways to say a
-    condition are said, the first of the phrase book; all are read.
+    condition, to join conditions or steps and to name a period are said, the first of the phrase book; all are read.
     """
 
     def __init__(self, fields: list[dict[str, Any]], language: str, phrasings: int | None = None) -> None:
@@ -168,10 +168,10 @@ class Speaker:
         """The whole sentence around said conditions."""
         joined = []
         for step in steps:
-            joiner = rng.choice(self.book["joiners"])
+            joiner = rng.choice(self.book["joiners"][: self.phrasings])
             joined.append(joiner.join(step))
         if len(joined) > 1:
-            before, between, after = rng.choice(self.book["steps"])
+            before, between, after = rng.choice(self.book["steps"][: self.phrasings])
             body = before + between.join(joined) + after
         else:
             body = joined[0]
@@ -199,13 +199,13 @@ class Speaker:
             name = rng.choice(named)
             if name in WEEKDAYS:
                 day = self.book["weekdays"][WEEKDAYS.index(name)]
-                return rng.choice(phrases["weekday"]).format(day=day)
-            return rng.choice(phrases[name])
+                return rng.choice(phrases["weekday"][: self.phrasings]).format(day=day)
+            return rng.choice(phrases[name][: self.phrasings])
         form = rng.choice(self.book["dates"])
         if end == today and start != end:
-            return rng.choice(phrases["since"]).format(d=say_date(start, form, self.language))
+            return rng.choice(phrases["since"][: self.phrasings]).format(d=say_date(start, form, self.language))
         said = {"d": say_date(start, form, self.language), "e": say_date(end, form, self.language)}
-        return rng.choice(phrases["range"]).format(**said)
+        return rng.choice(phrases["range"][: self.phrasings]).format(**said)
 
     def refusal_of(self, kind: str, said: str, entry: dict[str, Any] | None = None) -> dict[str, Any]:
         """The refusal for an unknown field, value or operator, in this language."""
