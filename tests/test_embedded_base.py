@@ -18,6 +18,18 @@ from pipeline.paths import EMBEDDED_BASE
 RECIPE = json.loads((ROOT / "config/embedded_base.json").read_text(encoding="utf-8"))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def pieces_of_the_shipped_tokenizer():
+    """Words are drawn as they were for the shipped base."""
+    from transformers import AutoTokenizer
+
+    before = data.Words.pieces
+    builder.Encoder(AutoTokenizer.from_pretrained(EMBEDDED_BASE))
+    assert len(data.Words.pieces) > 500
+    yield
+    data.Words.pieces = before
+
+
 def sampled_texts(count: int = 150) -> str:
     parts = []
     for number in range(count):
@@ -104,9 +116,12 @@ def test_small_schemas_decide_every_name_and_the_described_ones_say_how():
                 assert ("description" in condition) == bool(described)
                 assert json.dumps(condition["field"], ensure_ascii=False) in table
                 if described:
-                    phrase, _, name = condition["description"].rpartition(": ")
-                    assert name == condition["field"]
-                    assert phrase in request
+                    values = condition["value"] if isinstance(condition["value"], list) else [condition["value"]]
+                    spellings = {condition["field"], condition["operator"], *map(str, values)}
+                    for looked_up in condition["description"].split(", "):
+                        phrase, _, spelling = looked_up.partition(": ")
+                        assert phrase in request
+                        assert spelling in spellings | {str(value).lower() for value in values}
 
 
 def test_a_word_has_the_same_tokens_after_a_space_a_quote_and_a_dot(tiny_student):
