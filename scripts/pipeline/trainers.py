@@ -183,7 +183,8 @@ class GroupDPOTrainer(DPOTrainer):
 
     The reference is the policy as it is handed in: its log-probabilities stand in the groups (`reference`), so that the
     reward margin is 0 at the first step. An SFT term (`sft_weight`) keeps the chosen answers likely; alone (`method` rft)
-    it is rejection-sampling fine-tuning (Yuan et al. 2023, arXiv 2308.01825) on them. Where the chosen answers'
+    it is fine-tuning on them, after rejection-sampling fine-tuning (Yuan et al. 2023, arXiv 2308.01825); where no sample
+    was right, the chosen answer is the teacher's. Where the chosen answers'
     log-probability falls by more than `max_chosen_drop` nats a completion on average, training stops.
     """
 
