@@ -33,6 +33,7 @@ from typing import Any
 from pipeline import errors
 from pipeline import pretraining_data as data
 from pipeline.errors import UserError
+from pipeline.made_up_language import Words
 from pipeline.paths import CONFIG_DIR, EMBEDDED_BASE
 from pipeline.progress import Progress
 
@@ -166,7 +167,7 @@ class Encoder:
         self.pad, self.bos, self.end = ids(PAD), ids(BOS), ids(END)
         self.plain = len(self.tokenizer) - 6
         pieces = (self.tokenizer.decode([token]) for token in range(6, len(self.tokenizer)))
-        data.Words.pieces = tuple(sorted({piece.lower() for piece in pieces if piece.isalpha()}))
+        Words.pieces = tuple(sorted({piece.lower() for piece in pieces if piece.isalpha()}))
 
     def encode(self, texts: list[str]) -> list[list[int]]:
         return [e.ids for e in self.tokenizer._tokenizer.encode_batch(texts, add_special_tokens=False)]
@@ -226,7 +227,7 @@ SEQUENCES = {
 """Kinds of sequences of random tokens: rng, number of plain tokens, rows -> rows of offsets."""
 
 MEASURED = {
-    "small": lambda rng, rows: data.small_rows(rng, 3 * rows // 2, described=0.0),
+    "small": lambda rng, rows: data.small_rows(rng, rows, described=0.0),
     "conditions": data.conditions_document,
     "short_schema": lambda rng, rows: data.schema_document(rng, rows, (2, 3), short=True),
     "schema": data.schema_document,
@@ -245,7 +246,8 @@ DOCUMENTS = MEASURED | {
     "names": lambda rng, rows: data.name_rows(rng, 3 * rows),
     "lookup": lambda rng, rows: data.lookup_document(rng, 2 * rows),
     "fields": lambda rng, rows: data.conditions_document(rng, rows // 2, (2, 4), names_only=True),
-    "described": lambda rng, rows: data.small_rows(rng, 3 * rows // 2, described=1.0),
+    "described": lambda rng, rows: data.small_rows(rng, rows, described=1.0),
+    "known": lambda rng, rows: data.small_rows(rng, rows, described=0.0, most=2, refused=0.4),
     "described_conditions": lambda rng, rows: data.conditions_document(rng, rows, described=1.0),
     "simple_schema": lambda rng, rows: data.schema_document(rng, rows, (1, 3), simple=True),
     "long_schema": lambda rng, rows: data.schema_document(rng, rows // 2, (7, 16)),

@@ -31,7 +31,7 @@ from pipeline.errors import UserError
 from pipeline.paths import Layout
 from pipeline.prompts import minify
 
-VERSION = 3
+VERSION = 4
 FEW = 8
 COUPLING = {"if", "dependentRequired", "dependentSchemas", "anyOf", "oneOf", "allOf", "not"}
 """Keywords through which one part of a schema depends on the properties of another."""
@@ -80,7 +80,7 @@ def _field(
     """A field as one schema shows it: (the d_02 row's entry, its SchemaField)."""
     from pipeline.dsl import SchemaField, operators_for
     from pipeline.language import operator_phrases
-    from pipeline.pretraining_data import name_in_style
+    from pipeline.made_up_language import name_in_style
 
     name = name_in_style(spec["name"].replace("_", " "), style)
     possible = operators_for(spec["type"])
@@ -117,7 +117,7 @@ def build_variant(
     """One d_02 row from a domain spec."""
     from pipeline.dsl import answer_schema, operators
     from pipeline.embedded_teacher import clashes
-    from pipeline.pretraining_data import STYLES
+    from pipeline.made_up_language import STYLES
 
     style = rng.choice(STYLES[:-1])
     aliases: dict[str, str] = {}
@@ -149,7 +149,7 @@ def build_variant(
 
 def made_up_domain(number: int, seed: int, languages: list[str]) -> dict[str, Any]:
     """A domain of made-up words: no shipped file holds them."""
-    from pipeline.pretraining_data import Words
+    from pipeline.made_up_language import Words
 
     rng = random.Random(f"{seed}-new-words-{number}")
     words = Words(rng)
@@ -207,7 +207,7 @@ def variant_of(schema: Any, rng: random.Random) -> Any:
     Then properties bear the same words in another name style, and descriptions lose an article in front and a full stop.
     Names stay where something beside `properties` and `required` could speak of them.
     """
-    from pipeline.pretraining_data import STYLES
+    from pipeline.made_up_language import STYLES
 
     style = rng.choice((*dict.fromkeys(STYLES[:-1]), *[None] * 5))
     return _variant(schema, rng, style if _names_are_free(schema) else None)
@@ -239,7 +239,7 @@ def _names_are_free(schema: Any) -> bool:
 
 def _variant(schema: Any, rng: random.Random, style: str | None) -> Any:
     from pipeline.json_schemas import children
-    from pipeline.pretraining_data import name_in_style
+    from pipeline.made_up_language import name_in_style
     from pipeline.schema_language import words_of
 
     if not isinstance(schema, dict):

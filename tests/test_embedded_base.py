@@ -13,6 +13,7 @@ from tests_support import domain_specs
 import build_embedded_base as builder
 from pipeline import pretraining_data as data
 from pipeline.language import phrase_book
+from pipeline.made_up_language import Manner, Words
 from pipeline.paths import EMBEDDED_BASE
 
 RECIPE = json.loads((ROOT / "config/embedded_base.json").read_text(encoding="utf-8"))
@@ -23,11 +24,11 @@ def pieces_of_the_shipped_tokenizer():
     """Words are drawn as they were for the shipped base."""
     from transformers import AutoTokenizer
 
-    before = data.Words.pieces
+    before = Words.pieces
     builder.Encoder(AutoTokenizer.from_pretrained(EMBEDDED_BASE))
-    assert len(data.Words.pieces) > 500
+    assert len(Words.pieces) > 500
     yield
-    data.Words.pieces = before
+    Words.pieces = before
 
 
 def sampled_texts(count: int = 150) -> str:
@@ -122,6 +123,39 @@ def test_small_schemas_decide_every_name_and_the_described_ones_say_how():
                         phrase, _, spelling = looked_up.partition(": ")
                         assert phrase in request
                         assert spelling in spellings | {str(value).lower() for value in values}
+
+
+def test_a_phrase_of_an_operator_means_one_operator_of_its_field_wherever_it_stands():
+    placed = {"before": 0, "after": 0}
+    for number in range(60):
+        rng = random.Random(number)
+        words = Words(rng)
+        manner = Manner(rng, words)
+        for _ in range(4):
+            field = manner.field()
+            said = [way.key for ways in field.ways.values() for way in ways if way.key in field.spec.operator_hints]
+            assert len(said) == len(set(said))
+            for _ in range(4):
+                text, condition, looked_up = manner.condition(words.more(), field)
+                assert condition["operator"] in field.spec.operators.values()
+                for phrase, spelling in looked_up.items():
+                    assert phrase in text
+                    assert spelling in {field.spec.name, condition["operator"], *field.spec.values, "true", "false"}
+            for way in (way for ways in field.ways.values() for way in ways):
+                placed["after" if way.after else "before"] += 1
+    assert min(placed.values()) > 50, placed
+
+
+def test_a_request_that_a_made_up_schema_cannot_say_holds_something_that_is_not_in_it():
+    kinds = set()
+    for number in range(60):
+        (prompt, completion), *_ = data.small_rows(random.Random(number), 1, described=0.0, most=1, refused=1.0).rows
+        kind, missing = json.loads(completion)["refusal"]["reason"].split(" ", 1)
+        table, _, request = prompt.rpartition("\nRequest: ")
+        kinds.add(kind)
+        assert missing in request
+        assert (f"{missing}: " in table) == (kind == "operator")
+    assert kinds == {"field", "value", "operator"}
 
 
 def test_a_word_has_the_same_tokens_after_a_space_a_quote_and_a_dot(tiny_student):

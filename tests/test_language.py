@@ -99,6 +99,13 @@ def test_sentences_for_one_program_vary(schema_rows):
     assert len({speaker.say(ast, TODAY, random.Random(seed)) for seed in range(40)}) > 25
 
 
+def test_what_stands_after_a_value_is_described_where_what_stands_before_it_means_another_operator():
+    assert "is" in operator_phrases("en", "equals", "integer")
+    assert operator_phrases("en", "at_least", "integer")[:2] == ["at least", "or more"]
+    assert operator_phrases("fr", "at_most", "number")[:2] == ["au plus", "ou moins"]
+    assert operator_phrases("en", "between", "number") == ["between", "from"]
+
+
 def test_refusals_name_what_is_missing(schema_rows):
     row = next(row for row in schema_rows if row["absent_fields"])
     speaker = Speaker(row["fields"], "en")

@@ -37,13 +37,17 @@ def templates(language: str, canonical: str, field_type: str) -> list[str]:
 
 
 def operator_phrases(language: str, canonical: str, field_type: str) -> list[str]:
-    """What stands between a field and its value where this operator is said, without what an earlier operator means."""
+    """What stands between a field and its value where this operator is said, without what an earlier operator means.
+
+    Where that is taken it is what stands after the value: "or more" of "is 4 or more".
+    """
     taken: set[str] = set()
     for name, operator in operators().items():
         if field_type not in operator.types:
             continue
-        said = [re.fullmatch(r"\{f\} ([^{}:]+) \{\w+\}", t) for t in templates(language, name, field_type)]
-        phrases = [match[1] for match in said if match and match[1] not in taken]
+        said = [re.fullmatch(r"\{f\} ([^{}:]+) \{.*\}([^{}]*)", t) for t in templates(language, name, field_type)]
+        keys = [match[2].strip() if match[1] in taken else match[1] for match in said if match]
+        phrases = [key for key in dict.fromkeys(keys) if key and key not in taken]
         if name == canonical:
             return phrases
         taken |= set(phrases)

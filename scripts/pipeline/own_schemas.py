@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.asts import SchemaJudge
 from pipeline.dsl import refusal
 from pipeline.instances import NoInstance, Sampler
-from pipeline.pretraining_data import Words
+from pipeline.made_up_language import Words
 from pipeline.prompts import minify
 from pipeline.schema_language import SchemaLanguage, words_of
 from pipeline.teacher import Query

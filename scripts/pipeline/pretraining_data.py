@@ -1,7 +1,7 @@
 """Procedural documents that teach the embedded base to copy, to look up and to read a schema.
 
-Nothing here is a sentence of the embedded teacher or a name of a shipped domain: words are made of syllables or letters,
-requests are in a controlled language of symbols and made-up words. What the base learns is where to look; SFT teaches the task.
+Nothing here is a sentence of the embedded teacher or a name of a shipped domain: requests are in a made-up language
+(`made_up_language.py`). What the base learns is where to look; SFT teaches the task.
 
 A document is rows of (prompt text, completion text) that share a long beginning, or rows of token ids for the
 sequences that teach induction (in-context copying, Olsson et al. 2022, arXiv 2209.11895).
@@ -12,96 +12,23 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, timedelta
 from typing import Any
 
-from pipeline.calendar import periods, render_calendar
-from pipeline.dsl import (
-    SchemaField,
-    answer_schema,
-    condition_branches,
-    describe,
-    operators,
-    operators_for,
-    program,
-    refusal,
+from pipeline.dsl import answer_schema, condition_branches, describe, program
+from pipeline.made_up_language import (
+    GLUE,
+    SEPARATORS,
+    STYLES,
+    Manner,
+    Words,
+    draw_day,
+    draw_number,
+    draw_text,
+    made_up_calendar,
+    name_in_style,
+    say_day,
 )
 from pipeline.prompts import minify, render_content
-
-ONSETS = ("", "b", "c", "d", "f", "g", "h", "j", "l", "m", "n", "p", "qu", "r", "s", "t", "v", "w", "z") + (
-    "br", "ch", "cl", "cr", "dr", "fl", "fr", "gr", "pl", "pr", "sh", "sp", "st", "th", "tr", "ph", "gn",
-)  # fmt: skip
-NUCLEI = (
-    "a",
-    "a",
-    "a",
-    "e",
-    "e",
-    "e",
-    "i",
-    "i",
-    "o",
-    "o",
-    "u",
-    "u",
-    "y",
-    "ai",
-    "au",
-    "ea",
-    "ee",
-    "ei",
-    "eu",
-    "ie",
-    "io",
-    "oo",
-    "ou",
-    "oi",
-    "ue",
-)
-ACCENTED = ("\u00e9", "\u00e8", "\u00ea", "\u00e0", "\u00e2", "\u00ee", "\u00f4", "\u00fb", "\u00e7a", "\u0153") + (
-    "\u00f9", "\u00eb", "\u00ef",
-)  # fmt: skip
-CODAS = ("", "", "", "b", "c", "ck", "d", "g", "l", "ll", "m", "n", "p", "r", "s", "ss", "t", "x", "y", "nd", "nt") + (
-    "ng", "rd", "rt", "st", "mp", "nce", "re", "le", "te", "ne", "que", "tion", "ment", "er", "ing", "ed", "es", "al",
-)  # fmt: skip
-LETTERS = "abcdefghijklmnopqrstuvwxyz"
-COMMON = "etaoinsrhldcumfpgwybvk"
-"""Letters by how common they are in English, the rarest left out: what is drawn has the pieces of words in it."""
-MONTHS = {
-    "en": [
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-    ],
-    "fr": [
-        "janvier",
-        "f\u00e9vrier",
-        "mars",
-        "avril",
-        "mai",
-        "juin",
-        "juillet",
-        "ao\u00fbt",
-        "septembre",
-        "octobre",
-        "novembre",
-        "d\u00e9cembre",
-    ],
-}
-SYMBOLS = {
-    "equals": ("=", "=="), "not_equals": ("!=", "<>"), "contains": ("~", "*"), "starts_with": ("^", "|="),
-    "in": ("=", "=="), "not_in": ("!=", "<>"), "greater": (">",), "at_least": (">=", "=>"), "less": ("<",),
-    "at_most": ("<=", "=<"), "between": ("..", "="), "on": ("=", "@"), "before": ("<",), "after": (">",),
-}  # fmt: skip
 
 
 @dataclass
@@ -112,331 +39,36 @@ class Document:
     chat: bool = True
 
 
-class Words:
-    """Made-up words, each drawn once for a document.
-
-    A phrase has `longest` at most. Half of the `varied` ones are drawn from `pieces` in place of syllables, so that every
-    token of the vocabulary is met: syllables alone hardly showed a tenth of the tokens of real words.
-    """
-
-    pieces: tuple[str, ...] = ()
-    """What a tokenizer splits words into, in lower case; set once by whoever has a tokenizer."""
-
-    def __init__(self, rng: random.Random, longest: int = 3, *, varied: bool = True) -> None:
-        self.rng, self.longest, self.varied = rng, longest, varied
-        self.used: set[str] = set()
-
-    def _draw(self, accents: float) -> str:
-        rng = self.rng
-        if rng.random() < 0.1:
-            return "".join(rng.choice(LETTERS) for _ in range(rng.randint(2, 6)))
-        if self.varied and rng.random() < 0.08:
-            return "".join(COMMON[min(int(rng.expovariate(0.15)), 21)] for _ in range(rng.randint(4, 11)))
-        if self.varied and self.pieces and rng.random() < 0.5:
-            return "".join(rng.choice(self.pieces) for _ in range(rng.choice((1, 2, 2, 2, 3, 3, 4))))[:12]
-        return self._syllables(accents, 12 if self.varied else 10)
-
-    def _syllables(self, accents: float, longest: int) -> str:
-        rng, parts = self.rng, []
-        for _ in range(rng.choice((1, 1, 2, 2, 2, 2, 3, 3) if self.varied else (1, 1, 2, 2, 2, 3))):
-            nucleus = rng.choice(ACCENTED) if rng.random() < accents else rng.choice(NUCLEI)
-            coda = rng.choice(CODAS) if rng.random() < 0.35 else ""
-            parts.append(rng.choice(ONSETS) + nucleus + coda)
-        return "".join(parts)[:longest]
-
-    def word(self, accents: float = 0.0) -> str:
-        """A new word; `accents` is the share of syllables with an accented letter."""
-        while True:
-            word = self._draw(accents)
-            if len(word) > 1 and word not in self.used:
-                self.used.add(word)
-                return word
-
-    def phrase(self, accents: float = 0.0) -> str:
-        """One to three new words, at most `longest`."""
-        return " ".join(self.word(accents) for _ in range(min(self.longest, self.rng.choice((1, 1, 1, 1, 2, 2, 3)))))
-
-
-def _pseudo_language(seed: int = 7) -> dict[str, tuple[str, ...]]:
-    """A fixed made-up phrase book: canonical operator -> phrases, so that aliases are met by meaning as well."""
-    words = Words(random.Random(seed), varied=False)
-    return {name: tuple(words.phrase() for _ in range(4)) for name in operators()}
-
-
-PSEUDO = _pseudo_language()
-_glue = Words(random.Random(8), varied=False)
-GLUE = tuple(_glue.word() for _ in range(16))
-"""Made-up words that mean nothing: a request may have them anywhere inside a condition."""
-
-
-JOINERS = (" & ", ", ", " + ", " ke ")
-"""What stands between conditions of a step."""
-SEPARATORS = (" > ", " ; ", " | ", " dwo ", ", dwo ", ", tsa ")
-"""What stands between steps."""
-TIMES = {"since": ("@ {d} >", "gri {d}", "nou {d} >"), "range": ("@ {d} > {e}", "gri {d} pwa {e}", "fle {d} - {e}")}
-"""How a time span is said."""
-
-
-def name_in_style(phrase: str, style: str) -> str:
-    """A phrase as a name: snake, camel, pascal, kebab, upper or flat."""
-    words = phrase.split()
-    if style == "camel":
-        return words[0] + "".join(word.capitalize() for word in words[1:])
-    if style == "pascal":
-        return "".join(word.capitalize() for word in words)
-    if style == "upper":
-        return "_".join(words).upper()
-    return {"snake": "_", "kebab": "-", "flat": ""}[style].join(words)
-
-
-STYLES = ("snake", "snake", "camel", "kebab", "pascal", "upper", "flat")
-
-
-@dataclass
-class _Field:
-    spec: SchemaField
-    value_phrases: dict[str, tuple[str, ...]]
-
-
-def _alias(rng: random.Random, words: Words, canonical: str, made_up: bool) -> str:
-    return words.word() if made_up else rng.choice(operators()[canonical].aliases)
-
-
-def _field(rng: random.Random, words: Words, style: str, made_up_aliases: bool) -> _Field:
-    kind = rng.choice(("enum", "enum", "enum", "text", "integer", "number", "boolean", "date"))
-    phrase, other = words.phrase(), words.phrase(accents=0.15)
-    name = name_in_style(phrase if rng.random() < 0.8 else words.phrase(), style)
-    phrases = (phrase, other) if rng.random() < 0.75 else (phrase,)
-    values: tuple[str, ...] = ()
-    hints: dict[str, str] = {}
-    value_phrases: dict[str, tuple[str, ...]] = {}
-    if kind == "enum":
-        value_style = rng.choice(STYLES)
-        for _ in range(rng.choice((2, 2, 3, 3, 4, 5))):
-            said, said_other = words.phrase(), words.phrase(accents=0.15)
-            value = name_in_style(said, value_style)
-            values += (value,)
-            if said != value:
-                hints[said] = value
-            if rng.random() < 0.7:
-                hints[said_other] = value
-                value_phrases[value] = (said, said_other, value)
-            else:
-                value_phrases[value] = (said, value)
-    elif kind == "boolean" and rng.random() < 0.7:
-        for value in ("true", "false"):
-            said, said_other = words.phrase(), words.phrase(accents=0.15)
-            hints |= {said: value, said_other: value}
-            value_phrases[value] = (said, said_other, value)
-    possible = operators_for(kind)
-    chosen = rng.sample(possible, rng.randint(1, min(4, len(possible))))
-    chosen.sort(key=lambda operator: list(operators()).index(operator.name))
-    aliases: dict[str, str] = {}
-    for operator in chosen:
-        alias = _alias(rng, words, operator.name, made_up_aliases)
-        if alias not in aliases.values():
-            aliases[operator.name] = alias
-    operator_hints = {
-        words.phrase(accents=0.1): alias
-        for alias in aliases.values()
-        if rng.random() < 0.8
-        for _ in range(rng.choice((1, 1, 2)))
-    }
-    spec = SchemaField(name, kind, aliases, phrases, values, hints, operator_hints)
-    return _Field(spec, value_phrases)
-
-
-def _number(rng: random.Random, kind: str) -> tuple[str, Any]:
-    integer = rng.randrange(10 ** rng.randint(1, 5))
-    if kind == "integer" or rng.random() < 0.4:
-        return str(integer), integer
-    value = round(integer / rng.choice((1, 10, 100)) + rng.randrange(100) / 100, rng.choice((1, 2)))
-    text = str(value)
-    return (text.replace(".", ",") if rng.random() < 0.4 else text), value
-
-
-def _day(rng: random.Random) -> date:
-    return date(2020, 1, 1) + timedelta(days=rng.randrange(3650))
-
-
-def say_day(rng: random.Random, day: date) -> str:
-    """A date as ISO, as `3/4/2024` (day first), or with the month's name before or after the day."""
-    form = rng.random()
-    if form < 0.35:
-        return day.isoformat()
-    if form < 0.5:
-        return f"{day.day:02d}/{day.month:02d}/{day.year}"
-    month = MONTHS[rng.choice(("en", "fr"))][day.month - 1]
-    return f"{month} {day.day}, {day.year}" if form < 0.65 else f"{day.day} {month} {day.year}"
-
-
-def _value(rng: random.Random, words: Words, entry: _Field) -> tuple[str, Any]:
-    """How a value of the field is said, and the value."""
-    kind = entry.spec.type
-    if kind == "enum":
-        value = rng.choice(entry.spec.values)
-        return rng.choice(entry.value_phrases[value]), value
-    if kind == "boolean":
-        value = rng.choice(("true", "false"))
-        return rng.choice(entry.value_phrases.get(value, (value,))), value == "true"
-    if kind == "text":
-        text = words.phrase(accents=0.05)
-        return f'"{text}"', text
-    if kind == "date":
-        day = _day(rng)
-        return say_day(rng, day), day.isoformat()
-    return _number(rng, kind)
-
-
-def _operator_phrase(rng: random.Random, canonical: str, spec: SchemaField, made_up: bool) -> str:
-    alias = spec.operators[canonical]
-    described = [said for said, meant in spec.operator_hints.items() if meant == alias]
-    if described and rng.random() < 0.8:
-        return rng.choice(described)
-    if made_up:
-        return alias
-    draw = rng.random()
-    if draw < 0.4:
-        return rng.choice(SYMBOLS[canonical])
-    return rng.choice(PSEUDO[canonical]) if draw < 0.85 else alias
-
-
-def _condition(
-    rng: random.Random, words: Words, entry: _Field, made_up: bool
-) -> tuple[str, dict[str, Any], dict[str, str]]:
-    """How a condition on the field is said, the condition, and what was looked up for it: phrase -> spelling.
-
-    A truth value with phrases of its own may stand for the whole condition, as in "not paid".
-    """
-    canonical, alias = rng.choice(list(entry.spec.operators.items()))
-    shape = operators()[canonical].shape
-    phrase = rng.choice(entry.spec.phrases)
-    if shape == "one":
-        said, value = _value(rng, words, entry)
-        parts = [said]
-    elif shape == "list":
-        drawn: dict[Any, str] = {}
-        for _ in range(rng.randint(2, 3)):
-            text, item = _value(rng, words, entry)
-            drawn.setdefault(item, text)
-        parts = list(drawn.values())
-        value, said = list(drawn), rng.choice((" / ", " | ", ", ", " sou ")).join(parts)
-    else:
-        parts = []
-        low, high = sorted((_number(rng, entry.spec.type) for _ in range(2)), key=lambda pair: pair[1])
-        value, said = [low[1], high[1]], low[0] + rng.choice((" .. ", " - ", " : ")) + high[0]
-    condition = {"field": entry.spec.name, "operator": alias, "value": value}
-    if said in entry.spec.hints and entry.spec.type == "boolean" and rng.random() < 0.6:
-        return said, condition, {said: entry.spec.hints[said]}
-    operator = _operator_phrase(rng, canonical, entry.spec, made_up)
-    looked_up = {phrase: entry.spec.name}
-    if operator in entry.spec.operator_hints:
-        looked_up[operator] = alias
-    looked_up |= {part: entry.spec.hints[part] for part in parts if part in entry.spec.hints}
-    if rng.random() < 0.3:
-        phrase = f"{rng.choice(GLUE)} {phrase}"
-    if rng.random() < 0.15:
-        operator = f"{rng.choice(GLUE)} {operator}"
-    form = rng.random()
-    if form < 0.75:
-        text = f"{phrase} {operator} {said}"
-    elif form < 0.9:
-        text = f"{operator} {phrase} {said}"
-    else:
-        text = f"{said} {operator} {phrase}"
-    return text, condition, looked_up
-
-
-def _calendar(rng: random.Random, words: Words, most: int | None = None) -> tuple[dict[str, tuple[date, date]], str]:
-    """A calendar like a prompt's, its names made up, some of them of words that others have: (name -> period, the line)."""
-    today = _day(rng)
-    known = list(periods(today).values())
-    shown = known[:1] + rng.sample(known[1:], rng.randint(min(2, most or 2), most or len(known) - 1))
-    shared = [words.word() for _ in range(5)]
-    pairs = [f"{first} {second}" for first in shared for second in shared if first != second]
-    names = rng.sample(pairs, len(shown) // 2) + [words.word() for _ in range(len(shown) - len(shown) // 2)]
-    rng.shuffle(names)
-    named = dict(zip(names, shown, strict=True))
-    return named, render_calendar(named)
-
-
-def _timeframe(rng: random.Random, named: dict[str, tuple[date, date]]) -> tuple[str, tuple[str, str]]:
-    """How a time span is said, by a name of the calendar or by dates, and its two days."""
-    today = next(iter(named.values()))[1]
-    if rng.random() < 0.6:
-        label, (start, end) = rng.choice(list(named.items()))
-        return rng.choice(("@ ", "", "", f"{rng.choice(GLUE)} ")) + label, (start.isoformat(), end.isoformat())
-    if rng.random() < 0.4:
-        start = today - timedelta(days=rng.randrange(1, 900))
-        return rng.choice(TIMES["since"]).format(d=say_day(rng, start)), (start.isoformat(), today.isoformat())
-    start = _day(rng)
-    end = start + timedelta(days=rng.randrange(1, 400))
-    said = rng.choice(TIMES["range"]).format(d=say_day(rng, start), e=say_day(rng, end))
-    return said, (start.isoformat(), end.isoformat())
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:3])
-
-
-def _refusal(rng: random.Random, words: Words, fields: list[_Field]) -> tuple[str, dict[str, Any]]:
-    """A condition that the schema cannot express, and the refusal."""
-    entry = rng.choice(fields)
-    enums = [f for f in fields if f.spec.type == "enum"]
-    if enums and rng.random() < 0.45:
-        entry = rng.choice(enums)
-        said = words.phrase()
-        canonical = next(iter(entry.spec.operators))
-        operator = rng.choice(SYMBOLS[canonical] + PSEUDO[canonical])
-        text = f"{rng.choice(entry.spec.phrases)} {operator} {said}"
-        return text, refusal(f"value {said}", _listed(list(entry.spec.values)))
-    said = words.phrase()
-    canonical = rng.choice(list(operators()))
-    value = rng.choice((words.phrase(), _number(rng, "integer")[0], f'"{words.phrase()}"'))
-    text = f"{said} {rng.choice(SYMBOLS[canonical] + PSEUDO[canonical])} {value}"
-    return text, refusal(f"field {said}", _listed([f.spec.name for f in fields]))
-
-
 def schema_document(
     rng: random.Random, rows: int, size: tuple[int, int] = (2, 4), *, simple: bool = False, short: bool = False
 ) -> Document:
-    """A schema in the shipped form over `size` fields, and requests for it in the controlled language.
+    """A schema in the shipped form over `size` fields, and requests for it in one manner.
 
-    `simple` requests have no time and no filler; `short` ones have one or two conditions a step, and two steps at most.
+    `simple` requests have no time and no words around them; `short` ones have one or two conditions a step, and two steps
+    at most.
     """
     words = Words(rng)
-    made_up = rng.random() < 0.35
-    style = rng.choice(STYLES)
-    fields = [_field(rng, words, style, made_up) for _ in range(rng.randint(*size))]
+    manner = Manner(rng, words)
+    fields = [manner.field() for _ in range(rng.randint(*size))]
     schema = answer_schema([entry.spec for entry in fields])
-    named, calendar = _calendar(rng, words)
-    seen_words = set(words.used)
+    named, calendar = made_up_calendar(rng, words)
     result = []
     for _ in range(rows):
-        row_words = Words(rng)
-        row_words.used = set(seen_words)
-        filler = "".join(row_words.word() + " " for _ in range(rng.randint(1, 5))) if rng.random() < 0.4 else ""
-        and_, then = rng.choice(JOINERS), rng.choice(SEPARATORS)
-        refused = rng.random() < 0.12
+        row_words = words.more()
         said_steps, steps = [], []
-        for _ in range(rng.choice((1, 1, 1, 1, 2) if short else (1, 1, 1, 1, 2, 2, 3))):
+        for _ in range(rng.choice((1, 1, 1, 2) if short else (1, 1, 1, 1, 2, 2, 3))):
             entries = rng.sample(fields, min(rng.choice((1, 1, 2) if short else (1, 1, 2, 2, 3)), len(fields)))
-            pairs = [_condition(rng, row_words, entry, made_up)[:2] for entry in entries]
+            pairs = [manner.condition(row_words, entry)[:2] for entry in entries]
             said_steps.append([pair[0] for pair in pairs])
             steps.append([pair[1] for pair in pairs])
-        ast = program(steps)
-        if refused:
-            bad, ast = _refusal(rng, row_words, fields)
+        said, timeframe = manner.timeframe(named) if not simple and rng.random() < 0.3 else (None, None)
+        ast = program(steps, timeframe)
+        if rng.random() < 0.12:
+            bad, ast = manner.refused(row_words, fields)
             step = rng.choice(said_steps)
             step[rng.randrange(len(step))] = bad
-        text = ("" if simple else filler) + then.join(and_.join(step) for step in said_steps)
-        if not simple and rng.random() < 0.35:
-            said, timeframe = _timeframe(rng, named)
-            text = f"{said} {text}" if rng.random() < 0.3 else f"{text} {said}"
-            if not refused:
-                ast = program(steps, timeframe)
-        if not simple and rng.random() < 0.2:
-            text = text + " " + row_words.phrase()
+        text = rng.choice(SEPARATORS).join(manner.join(step) for step in said_steps)
+        text = text if simple else manner.request(row_words, text, said)
         result.append((render_content(schema, text, calendar), minify(ast)))
     return Document(result)
 
@@ -462,10 +94,10 @@ def list_document(rng: random.Random, rows: int) -> Document:
                 items.append(words.word(0.05))
                 said.append(items[-1])
             elif draw < 0.85:
-                items.append(words.phrase(0.05))
+                items.append(draw_text(rng, words))
                 said.append(f'"{items[-1]}"')
             else:
-                text, value = _number(rng, "number")
+                text, value = draw_number(rng, "number")
                 said.append(text)
                 items.append(value)
         result.append((f"Schema: {minify(keys)}\nRequest: {separator.join(said)}", minify(wrap(items))))
@@ -510,9 +142,9 @@ def name_rows(rng: random.Random, rows: int, most: int = 6) -> Document:
     """
     result = []
     for _ in range(rows):
-        words, style = Words(rng), rng.choice(STYLES)
+        manner = Manner(rng, Words(rng))
         whole = rng.random() < 0.4
-        fields = [_field(rng, words, style, made_up_aliases=False) for _ in range(rng.randint(2, most))]
+        fields = [manner.field() for _ in range(rng.randint(2, most))]
         table: list[dict[str, Any]] = [
             describe(dict.fromkeys(entry.spec.phrases, entry.spec.name)) | {"const": entry.spec.name}
             for entry in fields
@@ -565,7 +197,7 @@ def lookup_document(rng: random.Random, rows: int, size: tuple[int, int] = (3, 1
                 wanted.append(words.phrase(0.05))
                 said.append(f'"{wanted[-1]}"')
             else:
-                text_of, value = _number(rng, "number")
+                text_of, value = draw_number(rng, "number")
                 said.append(text_of)
                 wanted.append(value)
             if filled and rng.random() < 0.3:
@@ -583,55 +215,60 @@ def conditions_document(
     `names_only`: the request says fields alone, and the answer is the list of their names. `described` as in `small_rows`.
     """
     words = Words(rng)
-    made_up = rng.random() < 0.35
-    style = rng.choice(STYLES)
-    fields = [_field(rng, words, style, made_up) for _ in range(rng.randint(*size))]
+    manner = Manner(rng, words)
+    fields = [manner.field() for _ in range(rng.randint(*size))]
     branches = [branch for entry in fields for branch in condition_branches(entry.spec)]
     schema = {"type": "array", "items": {"anyOf": branches}}
-    seen_words = set(words.used)
     result = []
-    for _ in range(rows if names_only else 0):
-        asked = [rng.choice(fields) for _ in range(rng.choice((1, 2, 3, 4)))]
-        request = rng.choice((" & ", ", ", " + ")).join(rng.choice(entry.spec.phrases) for entry in asked)
-        names = minify([entry.spec.name for entry in asked])
-        result.append((f"Schema: {minify(schema)}\nRequest: fields {request}", names))
-    for _ in range(0 if names_only else rows):
-        row_words = Words(rng)
-        row_words.used = set(seen_words)
-        entries = [rng.choice(fields) for _ in range(rng.choice((1, 1, 2, 2, 3)))]
-        said, answer, spoken = [], [], rng.random() < described
-        for entry in entries:
-            text, condition, looked_up = _condition(rng, row_words, entry, made_up)
-            said.append(text)
-            answer.append(describe(looked_up) | condition if spoken else condition)
-        request = f"{'Described r' if spoken else 'R'}equest: {rng.choice(JOINERS).join(said)}"
-        result.append((f"Schema: {minify(schema)}\n{request}", minify(answer)))
+    for _ in range(rows):
+        asked = [rng.choice(fields) for _ in range(rng.choice((1, 1, 2, 2, 3)))]
+        if names_only:
+            request = manner.join([rng.choice(entry.spec.phrases) for entry in asked])
+            names = minify([entry.spec.name for entry in asked])
+            result.append((f"Schema: {minify(schema)}\nRequest: fields {request}", names))
+        else:
+            request, answer = _conditions(rng, manner, words.more(), asked, described)
+            result.append((f"Schema: {minify(schema)}\n{request}", answer))
     return Document(result)
 
 
+def _conditions(
+    rng: random.Random, manner: Manner, words: Words, asked: list[Any], described: float
+) -> tuple[str, str]:
+    """A request for conditions on these fields, and the list of them as the answer."""
+    said, answer, spoken = [], [], rng.random() < described
+    for entry in asked:
+        text, condition, looked_up = manner.condition(words, entry)
+        said.append(text)
+        answer.append(describe(looked_up) | condition if spoken else condition)
+    return f"{'Described r' if spoken else 'R'}equest: {manner.join(said)}", minify(answer)
+
+
 def small_rows(
-    rng: random.Random, rows: int, size: tuple[int, int] = (2, 3), *, described: float = 0.5, most: int = 3
-) -> Document:
+    rng: random.Random, rows: int, size: tuple[int, int] = (2, 3), *, described: float = 0.5, most: int = 3,
+    refused: float = 0.0,
+) -> Document:  # fmt: skip
     """Rows with a small schema of their own each, its branches without all around them; the answer is the conditions.
 
     Many different tables a step teach looking up where many rows of one table do not. A share `described` of the rows
     says each condition's phrases with their spellings before it, in the schema's own notation: the step from copying after
-    a repeated key to looking it up unsaid (stepwise internalisation, Deng et al. 2024, arXiv 2405.14838).
+    a repeated key to looking it up unsaid (stepwise internalisation, Deng et al. 2024, arXiv 2405.14838). A share
+    `refused` has a condition that the schema cannot express, and a refusal for an answer.
     """
     result = []
     for _ in range(rows):
-        words, style, made_up = Words(rng, rng.choice((1, 1, 2))), rng.choice(STYLES), rng.random() < 0.35
-        fields = [_field(rng, words, style, made_up) for _ in range(rng.randint(*size))]
+        words = Words(rng, rng.choice((1, 1, 2)))
+        manner = Manner(rng, words)
+        fields = [manner.field() for _ in range(rng.randint(*size))]
         table = [branch["properties"] for entry in fields for branch in condition_branches(entry.spec)]
-        spoken = rng.random() < described
-        said, answer = [], []
-        for _ in range(rng.randint(1, most)):
-            entry = rng.choice(fields)
-            text, condition, looked_up = _condition(rng, words, entry, made_up)
-            said.append(text)
-            answer.append(describe(looked_up) | condition if spoken else condition)
-        request = rng.choice((" & ", ", ", " + ", " > ", " ; ")).join(said)
-        result.append((f"{minify(table)}\n{'Described r' if spoken else 'R'}equest: {request}", minify(answer)))
+        asked = [rng.choice(fields) for _ in range(rng.randint(1, most))]
+        if rng.random() < refused:
+            said = [manner.condition(words, entry)[0] for entry in asked]
+            said[rng.randrange(len(said))], answer = manner.refused(words, fields)
+            result.append((f"{minify(table)}\nRequest: {manner.join(said)}", minify(answer)))
+        else:
+            request, said_answer = _conditions(rng, manner, words, asked, described)
+            result.append((f"{minify(table)}\n{request}", said_answer))
     return Document(result)
 
 
@@ -674,11 +311,11 @@ def _shape(rng: random.Random, words: Words, depth: int, style: str) -> tuple[di
         values = [words.word() for _ in range(rng.randint(2, 4))]
         return {"enum": values}, lambda: rng.choice(values)
     if kind == "integer":
-        return {"type": "integer"}, lambda: _number(rng, "integer")[1]
+        return {"type": "integer"}, lambda: draw_number(rng, "integer")[1]
     if kind == "boolean":
         return {"type": "boolean"}, lambda: rng.random() < 0.5
     if kind == "date":
-        return {"type": "string", "format": "date"}, lambda: _day(rng).isoformat()
+        return {"type": "string", "format": "date"}, lambda: draw_day(rng).isoformat()
     return {"type": "string"}, lambda: Words(rng).phrase(0.05)
 
 
@@ -700,7 +337,7 @@ def instance_document(rng: random.Random, rows: int) -> Document:
         schema, draw = _shape(rng, words, rng.choice((1, 2, 2, 3)), style)
         if schema.get("type") == "object":
             break
-    _, calendar = _calendar(rng, words)
+    _, calendar = made_up_calendar(rng, words)
     result = []
     for _ in range(rows):
         instance = draw()
@@ -710,7 +347,7 @@ def instance_document(rng: random.Random, rows: int) -> Document:
 
 def date_document(rng: random.Random, rows: int) -> Document:
     """Dates in words to ISO dates."""
-    days = [_day(rng) for _ in range(rows)]
+    days = [draw_day(rng) for _ in range(rows)]
     return Document([(f"? {say_day(rng, day)}", day.isoformat()) for day in days], chat=True)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline.asts import equal_json
 from pipeline.json_schemas import children
-from pipeline.pretraining_data import MONTHS
+from pipeline.made_up_language import MONTHS
 
 
 @dataclass(frozen=True)

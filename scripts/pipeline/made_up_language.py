@@ -1,0 +1,472 @@
+"""A made-up language: the words of the embedded base's documents and how each document says conditions with them.
+
+No word of it is drawn from the embedded teacher's phrase book or a shipped domain. What the base is to learn is to find a
+phrase in the schema's descriptions wherever it stands in a request, so nearly all about requests differs from document
+to document: a `Manner` is drawn for each.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, NamedTuple
+
+from pipeline.calendar import periods, render_calendar
+from pipeline.dsl import SchemaField, operators, operators_for, refusal
+
+ONSETS = ("", "b", "c", "d", "f", "g", "h", "j", "l", "m", "n", "p", "qu", "r", "s", "t", "v", "w", "z") + (
+    "br", "ch", "cl", "cr", "dr", "fl", "fr", "gr", "pl", "pr", "sh", "sp", "st", "th", "tr", "ph", "gn",
+)  # fmt: skip
+NUCLEI = tuple("aaaeeeiioouuy") + ("ai", "au", "ea", "ee", "ei", "eu", "ie", "io", "oo", "ou", "oi", "ue")
+ACCENTED = ("\u00e9", "\u00e8", "\u00ea", "\u00e0", "\u00e2", "\u00ee", "\u00f4", "\u00fb", "\u00e7a", "\u0153") + (
+    "\u00f9", "\u00eb", "\u00ef",
+)  # fmt: skip
+CODAS = ("", "", "", "b", "c", "ck", "d", "g", "l", "ll", "m", "n", "p", "r", "s", "ss", "t", "x", "y", "nd", "nt") + (
+    "ng", "rd", "rt", "st", "mp", "nce", "re", "le", "te", "ne", "que", "tion", "ment", "er", "ing", "ed", "es", "al",
+)  # fmt: skip
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+COMMON = "etaoinsrhldcumfpgwybvk"
+"""Letters by how common they are in English, the rarest left out: what is drawn has the pieces of words in it."""
+MONTHS = {
+    "en": [
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+    ],
+    "fr": [
+        "janvier",
+        "f\u00e9vrier",
+        "mars",
+        "avril",
+        "mai",
+        "juin",
+        "juillet",
+        "ao\u00fbt",
+        "septembre",
+        "octobre",
+        "novembre",
+        "d\u00e9cembre",
+    ],
+}
+
+SYMBOLS = {
+    "equals": ("=", "=="), "not_equals": ("!=", "<>"), "contains": ("~", "*"), "starts_with": ("^", "|="),
+    "in": ("=", "=="), "not_in": ("!=", "<>"), "greater": (">",), "at_least": (">=", "=>"), "less": ("<",),
+    "at_most": ("<=", "=<"), "between": ("..", "="), "on": ("=", "@"), "before": ("<",), "after": (">",),
+}  # fmt: skip
+SEPARATORS = (" > ", " ; ", " -> ", " dwo ", ", dwo ", " tsa ", ", tsa ")
+"""What stands between steps, in all documents."""
+STYLES = ("snake", "snake", "camel", "kebab", "pascal", "upper", "flat")
+
+
+class Words:
+    """Made-up words, each drawn once for a document.
+
+    A phrase has `longest` at most. Half of the `varied` ones are drawn from `pieces` in place of syllables, so that every
+    token of the vocabulary is met: syllables alone hardly showed a tenth of the tokens of real words.
+    """
+
+    pieces: tuple[str, ...] = ()
+    """What a tokenizer splits words into, in lower case; set once by whoever has a tokenizer."""
+
+    def __init__(self, rng: random.Random, longest: int = 3, *, varied: bool = True) -> None:
+        self.rng, self.longest, self.varied = rng, longest, varied
+        self.used: set[str] = set()
+
+    def more(self) -> Words:
+        """Words for one row of a document: none that the document has."""
+        words = Words(self.rng, varied=self.varied)
+        words.used = set(self.used)
+        return words
+
+    def _draw(self, accents: float) -> str:
+        rng = self.rng
+        if rng.random() < 0.1:
+            return "".join(rng.choice(LETTERS) for _ in range(rng.randint(2, 6)))
+        if self.varied and rng.random() < 0.08:
+            return "".join(COMMON[min(int(rng.expovariate(0.15)), 21)] for _ in range(rng.randint(4, 11)))
+        if self.varied and self.pieces and rng.random() < 0.5:
+            return "".join(rng.choice(self.pieces) for _ in range(rng.choice((1, 2, 2, 2, 3, 3, 4))))[:12]
+        return self._syllables(accents, 12 if self.varied else 10)
+
+    def _syllables(self, accents: float, longest: int) -> str:
+        rng, parts = self.rng, []
+        for _ in range(rng.choice((1, 1, 2, 2, 2, 2, 3, 3) if self.varied else (1, 1, 2, 2, 2, 3))):
+            nucleus = rng.choice(ACCENTED) if rng.random() < accents else rng.choice(NUCLEI)
+            coda = rng.choice(CODAS) if rng.random() < 0.35 else ""
+            parts.append(rng.choice(ONSETS) + nucleus + coda)
+        return "".join(parts)[:longest]
+
+    def word(self, accents: float = 0.0) -> str:
+        """A new word; `accents` is the share of syllables with an accented letter."""
+        while True:
+            word = self._draw(accents)
+            if len(word) > 1 and word not in self.used:
+                self.used.add(word)
+                return word
+
+    def phrase(self, accents: float = 0.0) -> str:
+        """One to three new words, at most `longest`."""
+        return " ".join(self.word(accents) for _ in range(min(self.longest, self.rng.choice((1, 1, 1, 1, 2, 2, 3)))))
+
+
+def name_in_style(phrase: str, style: str) -> str:
+    """A phrase as a name: snake, camel, pascal, kebab, upper or flat."""
+    words = phrase.split()
+    if style == "camel":
+        return words[0] + "".join(word.capitalize() for word in words[1:])
+    if style == "pascal":
+        return "".join(word.capitalize() for word in words)
+    if style == "upper":
+        return "_".join(words).upper()
+    return {"snake": "_", "kebab": "-", "flat": ""}[style].join(words)
+
+
+class Way(NamedTuple):
+    """How an operator is said around a value; `key` is what a description calls it by."""
+
+    before: str
+    after: str
+    key: str
+
+
+@dataclass
+class Field:
+    """A field of a schema, what its values are called, and how each of its operators is said."""
+
+    spec: SchemaField
+    value_phrases: dict[str, tuple[str, ...]]
+    ways: dict[str, list[Way]]
+
+
+_glue = Words(random.Random(8), varied=False)
+GLUE = tuple(_glue.word() for _ in range(16))
+"""Words that mean nothing: a request may have them anywhere inside a condition."""
+
+
+def draw_number(rng: random.Random, kind: str) -> tuple[str, Any]:
+    """How an integer or a number is said, and the number."""
+    integer = rng.randrange(10 ** rng.randint(1, 5))
+    if kind == "integer" or rng.random() < 0.4:
+        return str(integer), integer
+    value = round(integer / rng.choice((1, 10, 100)) + rng.randrange(100) / 100, rng.choice((1, 2)))
+    text = str(value)
+    return (text.replace(".", ",") if rng.random() < 0.4 else text), value
+
+
+def draw_day(rng: random.Random) -> date:
+    """A day of the twenties."""
+    return date(2020, 1, 1) + timedelta(days=rng.randrange(3650))
+
+
+def say_day(rng: random.Random, day: date) -> str:
+    """A date as ISO, as `3/4/2024` (day first), or with the month's name before or after the day."""
+    form = rng.random()
+    if form < 0.35:
+        return day.isoformat()
+    if form < 0.5:
+        return f"{day.day:02d}/{day.month:02d}/{day.year}"
+    month = MONTHS[rng.choice(("en", "fr"))][day.month - 1]
+    return f"{month} {day.day}, {day.year}" if form < 0.65 else f"{day.day} {month} {day.year}"
+
+
+def draw_text(rng: random.Random, words: Words) -> str:
+    """What stands in quotes: words, a word that repeats its parts, or words with signs and digits between them.
+
+    Parts that repeat ask for more than to go on as after the last token.
+    """
+    draw = rng.random()
+    if draw < 0.6:
+        return words.phrase(0.05)
+    if draw < 0.8:
+        parts = [rng.choice(ONSETS) + rng.choice(NUCLEI) for _ in range(rng.randint(2, 3))]
+        return " ".join("".join(rng.choices(parts, k=rng.randint(2, 4))) for _ in range(rng.choice((1, 1, 2))))
+    other = words.word() if rng.random() < 0.6 else str(rng.randrange(1000))
+    return words.word() + rng.choice((" & ", "-", "'", " ", ", ", "/", " + ")) + other
+
+
+def made_up_calendar(
+    rng: random.Random, words: Words, most: int | None = None
+) -> tuple[dict[str, tuple[date, date]], str]:
+    """A calendar like a prompt's, its names made up, some of them of words that others have: (name -> period, the line)."""
+    today = draw_day(rng)
+    known = list(periods(today).values())
+    shown = known[:1] + rng.sample(known[1:], rng.randint(min(2, most or 2), most or len(known) - 1))
+    shared = [words.word() for _ in range(5)]
+    pairs = [f"{first} {second}" for first in shared for second in shared if first != second]
+    names = rng.sample(pairs, len(shown) // 2) + [words.word() for _ in range(len(shown) - len(shown) // 2)]
+    rng.shuffle(names)
+    named = dict(zip(names, shown, strict=True))
+    return named, render_calendar(named)
+
+
+class Manner:
+    """How one document says things, drawn once for it: operators, lists, ranges, time spans, what joins conditions.
+
+    Phrases of operators share words, as "is", "is not" and "is ... or more" do, and most are the same for all fields.
+    """
+
+    def __init__(self, rng: random.Random, words: Words) -> None:
+        self.rng, self.words = rng, words
+        self.style, self.made_up_aliases = rng.choice(STYLES), rng.random() < 0.35
+        self.copula, self.few = words.word(), tuple(words.word() for _ in range(4))
+        word = lambda: f" {words.word()} "
+        self.between_items = (rng.choice((" / ", ", ", " | ")), word())
+        self.between_ends = rng.choice((" .. ", " - ", word(), word()))
+        self.joiners = (rng.choice((" & ", ", ", " + ")), word())
+        self.since = rng.choice(("@ {d} >", "{w} {d}", "{w} {d}", "{w} {d} {v}")).format(
+            d="{d}", w=words.word(), v=words.word()
+        )
+        self.range = rng.choice(("@ {d} > {e}", "{d} - {e}", "{w} {d} {v} {e}", "{w} {d} {v} {e}")).format(
+            d="{d}", e="{e}", w=words.word(), v=words.word()
+        )
+        self.named = rng.choice(("@ {n}", "{n}", "{n}", "{w} {n}", "{w} {n} {v}")).format(
+            n="{n}", w=words.word(), v=words.word()
+        )
+        self._taken: set[str] = set()
+        self._ways: dict[str, list[Way]] = {}
+        self._aliases: dict[str, str] = {}
+
+    # ---- operators
+
+    def _way(self) -> Way:
+        rng = self.rng
+        while True:
+            few = " ".join(rng.sample(self.few, rng.choice((1, 1, 2))))
+            draw = rng.random()
+            if draw < 0.2:
+                before, after = self.copula, ""
+            elif draw < 0.45:
+                before, after = f"{self.copula} {few}", ""
+            elif draw < 0.8:
+                before, after = rng.choice((few, self.words.phrase(0.1))), ""
+            else:
+                before, after = rng.choice(("", self.copula, self.copula)), rng.choice((few, self.words.phrase(0.1)))
+            key = after or before
+            if key not in self._taken:
+                self._taken.add(key)
+                return Way(before, after, key)
+
+    def ways(self, canonical: str) -> list[Way]:
+        """How the operator is said in this document; now and then how a single field says it."""
+        drawn = self._ways.get(canonical, [])
+        if not drawn or self.rng.random() < 0.2:
+            drawn = [self._way() for _ in range(self.rng.choice((1, 1, 2, 2, 4)))]
+            self._ways.setdefault(canonical, drawn)
+        return drawn
+
+    def _alias(self, canonical: str) -> str:
+        known = operators()[canonical].aliases
+        if canonical not in self._aliases:
+            self._aliases[canonical] = self.words.word() if self.made_up_aliases else self.rng.choice(known)
+        return self._aliases[canonical]
+
+    # ---- fields
+
+    def field(self) -> Field:
+        """A field of any type with names, phrases and operators."""
+        rng, words = self.rng, self.words
+        kind = rng.choice(("enum", "enum", "enum", "text", "integer", "number", "boolean", "date"))
+        phrase, other = words.phrase(), words.phrase(accents=0.15)
+        name = name_in_style(phrase if rng.random() < 0.8 else words.phrase(), self.style)
+        phrases = (phrase, other) if rng.random() < 0.75 else (phrase,)
+        values: tuple[str, ...] = ()
+        hints: dict[str, str] = {}
+        value_phrases: dict[str, tuple[str, ...]] = {}
+        if kind == "enum":
+            value_style = rng.choice(STYLES)
+            for _ in range(rng.choice((2, 2, 3, 3, 4, 5))):
+                said, said_other = words.phrase(), words.phrase(accents=0.15)
+                value = name_in_style(said, value_style)
+                values += (value,)
+                if said != value:
+                    hints[said] = value
+                if rng.random() < 0.7:
+                    hints[said_other] = value
+                    value_phrases[value] = (said, said_other, value)
+                else:
+                    value_phrases[value] = (said, value)
+        elif kind == "boolean" and rng.random() < 0.8:
+            for said_yes, said_no in (self._yes_and_no(phrase), self._yes_and_no(other)):
+                hints |= {said_yes: "true", said_no: "false"}
+                for value, said in (("true", said_yes), ("false", said_no)):
+                    value_phrases[value] = (*value_phrases.get(value, ()), said)
+        possible = operators_for(kind)
+        chosen = rng.sample(possible, rng.randint(1, min(4, len(possible))))
+        chosen.sort(key=lambda operator: list(operators()).index(operator.name))
+        aliases: dict[str, str] = {}
+        for operator in chosen:
+            alias = self._alias(operator.name)
+            if alias not in aliases.values():
+                aliases[operator.name] = alias
+        ways, operator_hints = {}, {}
+        for canonical, alias in aliases.items():
+            ways[canonical] = self.ways(canonical) if rng.random() < 0.9 else []
+            operator_hints |= {way.key: alias for way in ways[canonical]}
+            if not ways[canonical] or rng.random() < 0.1:
+                signs = (alias,) if self.made_up_aliases else (alias, *SYMBOLS[canonical])
+                ways[canonical] = [*ways[canonical], *(Way(sign, "", sign) for sign in signs)]
+        spec = SchemaField(name, kind, aliases, phrases, values, hints, operator_hints)
+        return Field(spec, value_phrases, ways)
+
+    def _yes_and_no(self, phrase: str) -> tuple[str, str]:
+        """What the two truth values are called; they may share words with each other and with their field."""
+        first, second = self.words.word(), self.words.word()
+        draw = self.rng.random()
+        if draw < 0.3:
+            return f"{first} {phrase}", f"{second} {phrase}"
+        if draw < 0.6:
+            pair = (first, f"{second} {first}")
+            return pair if self.rng.random() < 0.5 else pair[::-1]
+        return first, second
+
+    # ---- conditions
+
+    def _say_value(self, words: Words, entry: Field) -> tuple[str, Any]:
+        rng, kind = self.rng, entry.spec.type
+        if kind == "enum":
+            value = rng.choice(entry.spec.values)
+            return rng.choice(entry.value_phrases[value]), value
+        if kind == "boolean":
+            value = rng.choice(("true", "false"))
+            return rng.choice(entry.value_phrases.get(value, (value,))), value == "true"
+        if kind == "text":
+            value = draw_text(rng, words)
+            return f'"{value}"', value
+        if kind == "date":
+            day = draw_day(rng)
+            return say_day(rng, day), day.isoformat()
+        return draw_number(rng, kind)
+
+    def _say(self, words: Words, entry: Field, shape: str) -> tuple[str, Any, list[str]]:
+        """How a value of this shape is said, the value, and its parts as they are said."""
+        if shape == "one":
+            said, value = self._say_value(words, entry)
+            return said, value, [said]
+        if shape == "list":
+            drawn: dict[Any, str] = {}
+            for _ in range(self.rng.choice((2, 2, 3, 4))):
+                said, item = self._say_value(words, entry)
+                drawn.setdefault(item, said)
+            return self.rng.choice(self.between_items).join(drawn.values()), list(drawn), list(drawn.values())
+        low, high = sorted((draw_number(self.rng, entry.spec.type) for _ in range(2)), key=lambda pair: pair[1])
+        return low[0] + self.between_ends + high[0], [low[1], high[1]], [low[0], high[0]]
+
+    def _place(self, phrase: str, way: Way, said: str) -> str:
+        rng = self.rng
+        if rng.random() < 0.2:
+            phrase = f"{rng.choice(GLUE)} {phrase}"
+        form = rng.random()
+        if form < 0.86:
+            parts = (phrase, way.before, said, way.after)
+        elif form < 0.93:
+            parts = (way.before, phrase, said, way.after)
+        else:
+            parts = (said, way.before, way.after, phrase)
+        return " ".join(filter(None, parts))
+
+    def condition(self, words: Words, entry: Field) -> tuple[str, dict[str, Any], dict[str, str]]:
+        """How a condition on the field is said, the condition, and what was looked up for it: phrase -> spelling.
+
+        A truth value with phrases of its own may stand for the whole condition, as in "not paid"; a list may be said with
+        the copula alone, as in "is red or blue".
+        """
+        rng, spec = self.rng, entry.spec
+        shapes = {name: operators()[name].shape for name in spec.operators}
+        canonical = rng.choices(list(shapes), [1 if shape == "one" else 2 for shape in shapes.values()])[0]
+        said, value, parts = self._say(words, entry, shapes[canonical])
+        condition = {"field": spec.name, "operator": spec.operators[canonical], "value": value}
+        if said in spec.hints and spec.type == "boolean" and rng.random() < 0.75:
+            return said, condition, {said: spec.hints[said]}
+        way = rng.choice(entry.ways[canonical])
+        if canonical == "in" and len(parts) > 1 and rng.random() < 0.25:
+            way = Way(self.copula, "", "")
+        phrase = rng.choice(spec.phrases)
+        looked_up = {phrase: spec.name}
+        if way.key in spec.operator_hints:
+            looked_up[way.key] = spec.operators[canonical]
+        looked_up |= {part: spec.hints[part] for part in parts if part in spec.hints}
+        return self._place(phrase, way, said), condition, looked_up
+
+    def refused(self, words: Words, fields: list[Field]) -> tuple[str, dict[str, Any]]:
+        """A condition that a schema of these fields cannot express (a field, a value or an operator), and the refusal."""
+        rng = self.rng
+        enums = [entry for entry in fields if entry.spec.type == "enum"]
+        entry = rng.choice(fields)
+        missing = [o.name for o in operators_for(entry.spec.type) if o.name not in entry.spec.operators]
+        draw = rng.random()
+        if enums and draw < 0.35:
+            entry, said = rng.choice(enums), words.phrase()
+            condition = self._place(rng.choice(entry.spec.phrases), self._known_way(entry), said)
+            return condition, refusal(f"value {said}", listed(list(entry.spec.values)))
+        if missing and draw < 0.55:
+            way = rng.choice(self.ways(missing[0]))
+            phrase = rng.choice(entry.spec.phrases)
+            said, _, _ = self._say(words, entry, operators()[missing[0]].shape)
+            return self._place(phrase, way, said), refusal(
+                f"operator {phrase}", listed(list(entry.spec.operators.values()))
+            )
+        unknown = self.field()
+        phrase = rng.choice(unknown.spec.phrases)
+        said, _ = self._say_value(words, unknown)
+        condition = self._place(phrase, self._known_way(rng.choice((entry, unknown))), said)
+        return condition, refusal(f"field {phrase}", listed([entry.spec.name for entry in fields]))
+
+    def _known_way(self, entry: Field) -> Way:
+        return self.rng.choice(self.rng.choice(list(entry.ways.values())))
+
+    # ---- requests
+
+    def join(self, said: list[str]) -> str:
+        """Conditions of one step."""
+        return self.rng.choice(self.joiners).join(said)
+
+    def timeframe(self, named: dict[str, tuple[date, date]]) -> tuple[str, tuple[str, str]]:
+        """How a time span is said, by a name of the calendar or by dates, and its two days."""
+        rng = self.rng
+        today = next(iter(named.values()))[1]
+        if rng.random() < 0.6:
+            label, (start, end) = rng.choice(list(named.items()))
+            return self.named.format(n=label), (start.isoformat(), end.isoformat())
+        if rng.random() < 0.4:
+            start = today - timedelta(days=rng.randrange(1, 900))
+            return self.since.format(d=say_day(rng, start)), (start.isoformat(), today.isoformat())
+        start = draw_day(rng)
+        end = start + timedelta(days=rng.randrange(1, 400))
+        said = self.range.format(d=say_day(rng, start), e=say_day(rng, end))
+        return said, (start.isoformat(), end.isoformat())
+
+    def request(self, words: Words, body: str, timeframe: str | None) -> str:
+        """The whole request: the time span before or after, words that mean nothing around, a capital now and then."""
+        rng = self.rng
+        early = timeframe is not None and rng.random() < 0.3
+        if timeframe and not early:
+            body = f"{body} {timeframe}"
+        if rng.random() < 0.5:
+            body = (
+                " ".join(words.word() for _ in range(rng.randint(1, 5)))
+                + rng.choice((" ", " ", " ", ", ", ": "))
+                + body
+            )
+        if early:
+            body = f"{timeframe}{rng.choice((', ', ' '))}{body}"
+        if rng.random() < 0.25:
+            body += rng.choice((" ", ", ")) + words.phrase()
+        if rng.random() < 0.25:
+            body += rng.choice(("?", " ?", "!", "."))
+        return body[0].upper() + body[1:] if rng.random() < 0.4 else body
+
+
+def listed(names: list[str]) -> str:
+    """The first three of some names, for a refusal's suggestion."""
+    return ", ".join(names[:3])
