@@ -45,6 +45,7 @@ def sampled_texts(count: int = 150) -> str:
                 data.recall_document,
                 data.instance_document,
                 data.date_document,
+                data.period_document,
             )
         ]
         documents += [data.pair_rows(rng, 3, form) for form in ("same", "other", "values")]
@@ -123,6 +124,17 @@ def test_small_schemas_decide_every_name_and_the_described_ones_say_how():
                         phrase, _, spelling = looked_up.partition(": ")
                         assert phrase in request
                         assert spelling in spellings | {str(value).lower() for value in values}
+
+
+def test_time_spans_end_today_or_where_they_say():
+    for number in range(20):
+        for prompt, completion in data.period_document(random.Random(number), 8).rows:
+            calendar, _, request = prompt.rpartition("\nRequest: ")
+            today = calendar.removeprefix("Calendar: ").split(", ")[0].split()[-1]
+            span = json.loads(completion)
+            assert span["start"] <= span["end"]
+            named = any(span["end"] in label for label in calendar.split(", "))
+            assert named or span["end"] == today or any(character.isdigit() for character in request)
 
 
 def test_a_phrase_of_an_operator_means_one_operator_of_its_field_wherever_it_stands():

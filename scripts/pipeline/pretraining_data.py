@@ -351,6 +351,20 @@ def date_document(rng: random.Random, rows: int) -> Document:
     return Document([(f"? {say_day(rng, day)}", day.isoformat()) for day in days], chat=True)
 
 
+def period_document(rng: random.Random, rows: int) -> Document:
+    """A calendar; each row says a time span among words that mean nothing, and its answer is the two days."""
+    words = Words(rng)
+    manner = Manner(rng, words)
+    named, calendar = made_up_calendar(rng, words)
+    result = []
+    for _ in range(rows):
+        said, (start, end) = manner.timeframe(named)
+        row_words = words.more()
+        request = manner.request(row_words, row_words.phrase(), said)
+        result.append((f"Calendar: {calendar}\nRequest: {request}", minify({"start": start, "end": end})))
+    return Document(result)
+
+
 def repeat_rows(
     rng: random.Random, tokens: int, rows: int, period: tuple[int, int], length: int
 ) -> list[tuple[list[int], int]]:
