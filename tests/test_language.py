@@ -114,6 +114,22 @@ def test_refusals_name_what_is_missing(schema_rows):
     assert answer == speaker.refusal_of("field", "unheard thing")
 
 
+def test_no_refusal_says_that_a_field_of_the_schema_is_missing(schema_rows):
+    """A list of any words would read the next step as its last item, and so the field before it as unknown."""
+    read = 0
+    for row in schema_rows:
+        fields = [field for field in row["fields"] if field["type"] == "enum" and "not_in" in field["operators"]]
+        if not fields:
+            continue
+        known = fields[0]["words"]["en"]
+        values = ", ".join(value["words"]["en"] for value in fields[0]["values"][:2])
+        query = f"show rows where {known} is none of {values}, then unheard thing later than 21/04/2022"
+        answer = Speaker(row["fields"], "en").read(query, TODAY)
+        assert answer == Speaker(row["fields"], "en").refusal_of("field", "unheard thing")
+        read += 1
+    assert read
+
+
 def test_a_schema_gives_phrases_for_its_operators_that_mean_one_operator_of_the_field(schema_rows):
     given = 0
     for row in schema_rows:

@@ -440,7 +440,12 @@ class Speaker:
         for kind, entry, regex in self._unknown:
             for match in self._placed(regex, unread[0], quoted):
                 said = match.groupdict().get("x") or ""
-                yield kind, entry, said, match[0]
+                if kind != "field" or said not in self._said_fields:
+                    yield kind, entry, said, match[0]
+
+    @cached_property
+    def _said_fields(self) -> set[str]:
+        return {entry["words"][self.language].lower() for entry in self.fields.values()}
 
     def _placed(self, regex: re.Pattern[str], text: str, quoted: list[str]) -> Iterator[re.Match[str]]:
         """Matches of an unknown condition whose surroundings are known conditions."""
