@@ -224,15 +224,10 @@ class Manner:
         self.between_items = (rng.choice((" / ", ", ", " | ")), word())
         self.between_ends = rng.choice((" .. ", " - ", word(), word()))
         self.joiners = (rng.choice((" & ", ", ", " + ")), word())
-        self.since = rng.choice(("@ {d} >", "{w} {d}", "{w} {d}", "{w} {d} {v}")).format(
-            d="{d}", w=words.word(), v=words.word()
-        )
-        self.range = rng.choice(("@ {d} > {e}", "{d} - {e}", "{w} {d} {v} {e}", "{w} {d} {v} {e}")).format(
-            d="{d}", e="{e}", w=words.word(), v=words.word()
-        )
-        self.named = rng.choice(("@ {n}", "{n}", "{n}", "{w} {n}", "{w} {n} {v}")).format(
-            n="{n}", w=words.word(), v=words.word()
-        )
+        said = lambda *forms: rng.choice(forms).format(w=words.word(), v=words.word(), d="{d}", e="{e}", n="{n}")
+        self.since = said("@ {d} >", "{w} {d}", "{w} {d}", "{w} {d} {v}")
+        self.range = said("@ {d} > {e}", "{d} - {e}", "{w} {d} {v} {e}", "{w} {d} {v} {e}")
+        self.named = said("@ {n}", "{n}", "{n}", "{w} {n}", "{w} {n} {v}")
         self._taken: set[str] = set()
         self._ways: dict[str, list[Way]] = {}
         self._aliases: dict[str, str] = {}
