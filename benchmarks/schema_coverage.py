@@ -124,7 +124,10 @@ def main(argv: list[str] | None = None) -> int:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
         seconds.append(time.perf_counter() - started)
-    for reason, count in reasons.most_common(args.show):
+    shown = dict(reasons.most_common(args.show)) | {
+        r: n for r, n in reasons.items() if r.startswith(("crash", "too long"))
+    }
+    for reason, count in shown.items():
         print(f"  {count:5d}  {reason}")
     ordered = sorted(seconds)
     share = lambda name: round(counts[name] / max(1, counts["schemas"]), 4)

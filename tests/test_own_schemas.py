@@ -92,12 +92,19 @@ def test_references_are_resolved_inside_the_folder_and_move_into_the_schema(tmp_
     assert ".json" not in json.dumps(order)
 
 
+MIXED_DEPENDENCIES = {
+    "$schema": "http://json-schema.org/draft-07/schema#",
+    "dependencies": {"a": {"required": ["b"]}, "c": ["d"]},
+}
+
+
 @pytest.mark.parametrize(
     ("files", "said"),
     [
         ({"a": "{broken"}, "a.json line 1 is not JSON"),
         ({"a": {"type": "strin"}}, "a.json is no JSON Schema"),
         ({"a": {"$id": "urn:x"}, "b": {"$id": "urn:x"}}, "the same $id urn:x"),
+        ({"a": MIXED_DEPENDENCIES}, 'a.json has something in place of a subschema'),
         ({"a": {"$ref": "https://example.com/other.json"}}, "nothing is fetched"),
         ({"a": {"properties": {"p": {"$ref": "../secret.json"}}}}, "at properties/p, $ref '../secret.json'"),
         ({"a": {"$ref": "#/$defs/x", "$defs": {"x": {"$ref": "#/$defs/y"}, "y": {"$ref": "#/$defs/x"}}}}, "without an end"),

@@ -144,7 +144,15 @@ def registry_of(documents: dict[str, Any]) -> Registry[Any]:
                 raise UserError(f"{name} and {owner[own]} have the same $id {own}; give each its own")
             owner[own] = name
             registry = registry.with_resource(own, resource)
-    return registry.crawl()
+        try:
+            registry = registry.crawl()
+        except (AttributeError, TypeError):  # of `referencing`, which takes these for subschemas
+            raise UserError(
+                f"{name} has something in place of a subschema that the search for references cannot read: lists beside "
+                'schemas under "dependencies" (write {"required": [...]} for a list), or a part of an older draft '
+                '("$schema" inside) with true or false for a schema (take that "$schema" away)'
+            ) from None
+    return registry
 
 
 class Bundler:

@@ -1,0 +1,61 @@
+"""Models compared over several seeds: exact match and validity pooled, and paired differences from one of them.
+
+Every root is the output root of a run with a seed of its own; a model is a folder of its `eval/`. Schemas of different
+roots are different clusters; rows are paired within a root.
+
+    uv run python benchmarks/seeds.py outputs/s42 outputs/s43 outputs/s44 --models base sft dpo --against sft
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import common
+
+MODE = "free"
+
+
+def results(root: Path, model: str) -> dict[tuple[str, str], dict]:
+    """(root, row_id) -> evaluation row of a model, free decoding."""
+    (path,) = root.glob(f"student_runs/*/eval/{model}/evaluation_results.jsonl")
+    rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    return {(root.name, row["row_id"]): row for row in rows if row["mode"] == MODE}
+
+
+def main(argv: list[str] | None = None) -> int:
+    from pipeline.statistics import paired_difference, rate
+    from pipeline.tables import percent
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("roots", nargs="+", type=Path)
+    parser.add_argument("--models", nargs="+", default=["base", "sft", "dpo"])
+    parser.add_argument("--against", default="sft")
+    parser.add_argument("--splits", nargs="+", default=["test_seen", "test", "new_words"])
+    args = parser.parse_args(argv)
+    pooled = {model: {k: v for root in args.roots for k, v in results(root, model).items()} for model in args.models}
+    table = []
+    for split in args.splits:
+        for model, found in pooled.items():
+            mine = {key: row for key, row in found.items() if row["split"] == split}
+            cluster = lambda key, row: f"{key[0]} {row['schema_id']}"
+            exact = rate((cluster(k, row), bool(row["exact_match"])) for k, row in mine.items())
+            valid = rate((cluster(k, row), bool(row["schema_valid"])) for k, row in mine.items())
+            other = pooled[args.against]
+            difference = paired_difference(
+                (cluster(k, row), bool(other[k]["exact_match"]), bool(row["exact_match"])) for k, row in mine.items()
+            )
+            said = f"{split:<10} {model:<6} exact {percent(exact)}  valid {percent(valid)}  ({len(mine)} rows)"
+            if model != args.against:
+                low, high = (100 * difference[side] for side in ("low", "high"))
+                said += f"  minus {args.against} {100 * difference['difference']:+.1f} ({low:+.1f} to {high:+.1f})"
+            print(said)
+            table.append({"split": split, "model": model, "exact": exact, "valid": valid, "difference": difference})
+    common.print_result({"name": "seeds", "roots": [root.name for root in args.roots], "mode": MODE, "table": table})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
