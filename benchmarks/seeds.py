@@ -12,16 +12,21 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import common
 
 MODE = "free"
 
 
-def results(root: Path, model: str) -> dict[tuple[str, str], dict]:
-    """(root, row_id) -> evaluation row of a model, free decoding."""
-    (path,) = root.glob(f"student_runs/*/eval/{model}/evaluation_results.jsonl")
-    rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+def results(root: Path, model: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """(root, row_id) -> evaluation row of a model, free decoding. Exits where the root has not one such evaluation."""
+    found = list(root.glob(f"student_runs/*/eval/{model}/evaluation_results.jsonl"))
+    if len(found) != 1:
+        sys.exit(
+            f"error: {root} has {len(found)} evaluations of {model} in place of one; run evaluate_student.py there"
+        )
+    rows = map(json.loads, found[0].read_text(encoding="utf-8").splitlines())
     return {(root.name, row["row_id"]): row for row in rows if row["mode"] == MODE}
 
 
@@ -36,6 +41,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--splits", nargs="+", default=["test_seen", "test", "new_words"])
     args = parser.parse_args(argv)
     pooled = {model: {k: v for root in args.roots for k, v in results(root, model).items()} for model in args.models}
+    if args.against not in pooled:
+        parser.error(f"--against {args.against} is not among --models {' '.join(args.models)}")
     table = []
     for split in args.splits:
         for model, found in pooled.items():
@@ -45,10 +52,12 @@ def main(argv: list[str] | None = None) -> int:
             valid = rate((cluster(k, row), bool(row["schema_valid"])) for k, row in mine.items())
             other = pooled[args.against]
             difference = paired_difference(
-                (cluster(k, row), bool(other[k]["exact_match"]), bool(row["exact_match"])) for k, row in mine.items()
+                (cluster(k, row), bool(other[k]["exact_match"]), bool(row["exact_match"]))
+                for k, row in mine.items()
+                if k in other
             )
             said = f"{split:<10} {model:<6} exact {percent(exact)}  valid {percent(valid)}  ({len(mine)} rows)"
-            if model != args.against:
+            if model != args.against and difference["low"] is not None:
                 low, high = (100 * difference[side] for side in ("low", "high"))
                 said += f"  minus {args.against} {100 * difference['difference']:+.1f} ({low:+.1f} to {high:+.1f})"
             print(said)

@@ -383,6 +383,8 @@ def resumed(
     if not checkpoint.exists():
         return {"stage": names[0], "step": 0, "seconds": 0.0, "rows": 0, "accuracy": {}}
     saved = torch.load(checkpoint, map_location=device, weights_only=True)
+    if "optimizers" not in saved:
+        raise UserError(f"{checkpoint} was made by another version of this script; give another --output")
     model.load_state_dict(saved["model"])
     for optimizer, moments in zip(optimizers, saved["optimizers"], strict=True):
         optimizer.load_state_dict(moments)

@@ -104,7 +104,7 @@ MIXED_DEPENDENCIES = {
         ({"a": "{broken"}, "a.json line 1 is not JSON"),
         ({"a": {"type": "strin"}}, "a.json is no JSON Schema"),
         ({"a": {"$id": "urn:x"}, "b": {"$id": "urn:x"}}, "the same $id urn:x"),
-        ({"a": MIXED_DEPENDENCIES}, 'a.json has something in place of a subschema'),
+        ({"a": MIXED_DEPENDENCIES}, "a.json has something in place of a subschema"),
         ({"a": {"$ref": "https://example.com/other.json"}}, "nothing is fetched"),
         ({"a": {"properties": {"p": {"$ref": "../secret.json"}}}}, "at properties/p, $ref '../secret.json'"),
         ({"a": {"$ref": "#/$defs/x", "$defs": {"x": {"$ref": "#/$defs/y"}, "y": {"$ref": "#/$defs/x"}}}}, "without an end"),

@@ -1,6 +1,6 @@
 """A made-up language: the words of the embedded base's documents and how each document says conditions with them.
 
-No word of it is drawn from the embedded teacher's phrase book or a shipped domain. What the base is to learn is to find a
+No word of it is drawn from a shipped domain, nor from the embedded teacher's phrase book but the names of months. What the base is to learn is to find a
 phrase in the schema's descriptions wherever it stands in a request, so nearly all about requests differs from document
 to document: a `Manner` is drawn for each.
 """
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from pipeline.calendar import periods, render_calendar
 from pipeline.dsl import SchemaField, operators, operators_for, refusal
+from pipeline.language import phrase_book
 
 ONSETS = ("", "b", "c", "d", "f", "g", "h", "j", "l", "m", "n", "p", "qu", "r", "s", "t", "v", "w", "z") + (
     "br", "ch", "cl", "cr", "dr", "fl", "fr", "gr", "pl", "pr", "sh", "sp", "st", "th", "tr", "ph", "gn",
@@ -28,37 +29,6 @@ CODAS = ("", "", "", "b", "c", "ck", "d", "g", "l", "ll", "m", "n", "p", "r", "s
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 COMMON = "etaoinsrhldcumfpgwybvk"
 """Letters by how common they are in English, the rarest left out: what is drawn has the pieces of words in it."""
-MONTHS = {
-    "en": [
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-    ],
-    "fr": [
-        "janvier",
-        "f\u00e9vrier",
-        "mars",
-        "avril",
-        "mai",
-        "juin",
-        "juillet",
-        "ao\u00fbt",
-        "septembre",
-        "octobre",
-        "novembre",
-        "d\u00e9cembre",
-    ],
-}
-
 SYMBOLS = {
     "equals": ("=", "=="), "not_equals": ("!=", "<>"), "contains": ("~", "*"), "starts_with": ("^", "|="),
     "in": ("=", "=="), "not_in": ("!=", "<>"), "greater": (">",), "at_least": (">=", "=>"), "less": ("<",),
@@ -170,13 +140,13 @@ def draw_day(rng: random.Random) -> date:
 
 
 def say_day(rng: random.Random, day: date) -> str:
-    """A date as ISO, as `3/4/2024` (day first), or with the month's name before or after the day."""
+    """A date as ISO, as `03/04/2024` (day first), or with the month's name before or after the day."""
     form = rng.random()
     if form < 0.35:
         return day.isoformat()
     if form < 0.5:
         return f"{day.day:02d}/{day.month:02d}/{day.year}"
-    month = MONTHS[rng.choice(("en", "fr"))][day.month - 1]
+    month = phrase_book()[rng.choice(("en", "fr"))]["months"][day.month - 1]
     return f"{month} {day.day}, {day.year}" if form < 0.65 else f"{day.day} {month} {day.year}"
 
 
@@ -195,13 +165,11 @@ def draw_text(rng: random.Random, words: Words) -> str:
     return words.word() + rng.choice((" & ", "-", "'", " ", ", ", "/", " + ")) + other
 
 
-def made_up_calendar(
-    rng: random.Random, words: Words, most: int | None = None
-) -> tuple[dict[str, tuple[date, date]], str]:
+def made_up_calendar(rng: random.Random, words: Words) -> tuple[dict[str, tuple[date, date]], str]:
     """A calendar like a prompt's, its names made up, some of them of words that others have: (name -> period, the line)."""
     today = draw_day(rng)
     known = list(periods(today).values())
-    shown = known[:1] + rng.sample(known[1:], rng.randint(min(2, most or 2), most or len(known) - 1))
+    shown = known[:1] + rng.sample(known[1:], rng.randint(2, len(known) - 1))
     shared = [words.word() for _ in range(5)]
     pairs = [f"{first} {second}" for first in shared for second in shared if first != second]
     names = rng.sample(pairs, len(shown) // 2) + [words.word() for _ in range(len(shown) - len(shown) // 2)]

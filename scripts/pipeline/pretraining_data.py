@@ -19,6 +19,7 @@ from pipeline.made_up_language import (
     GLUE,
     SEPARATORS,
     STYLES,
+    Field,
     Manner,
     Words,
     draw_day,
@@ -33,10 +34,9 @@ from pipeline.prompts import minify, render_content
 
 @dataclass
 class Document:
-    """Rows of (prompt, completion); `chat` says whether they stand in the chat template's turns."""
+    """Rows of (prompt, completion)."""
 
     rows: list[tuple[str, str]]
-    chat: bool = True
 
 
 def schema_document(
@@ -233,7 +233,7 @@ def conditions_document(
 
 
 def _conditions(
-    rng: random.Random, manner: Manner, words: Words, asked: list[Any], described: float
+    rng: random.Random, manner: Manner, words: Words, asked: list[Field], described: float
 ) -> tuple[str, str]:
     """A request for conditions on these fields, and the list of them as the answer."""
     said, answer, spoken = [], [], rng.random() < described
@@ -348,7 +348,7 @@ def instance_document(rng: random.Random, rows: int) -> Document:
 def date_document(rng: random.Random, rows: int) -> Document:
     """Dates in words to ISO dates."""
     days = [draw_day(rng) for _ in range(rows)]
-    return Document([(f"? {say_day(rng, day)}", day.isoformat()) for day in days], chat=True)
+    return Document([(f"? {say_day(rng, day)}", day.isoformat()) for day in days])
 
 
 def period_document(rng: random.Random, rows: int) -> Document:

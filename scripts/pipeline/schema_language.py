@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline.asts import equal_json
 from pipeline.json_schemas import children
-from pipeline.made_up_language import MONTHS
+from pipeline.language import phrase_book
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,7 @@ class SchemaLanguage:
         if ISO.fullmatch(value):
             year, month, day = map(int, value.split("-"))
             if 1 <= month <= 12 and rng.random() < 0.5:
-                return f"{day} {MONTHS[self.language][month - 1]} {year}"
+                return f"{day} {phrase_book()[self.language]['months'][month - 1]} {year}"
             return value
         if (
             BARE.fullmatch(value)
@@ -388,8 +388,8 @@ class _Reader:
             return None
         if re.fullmatch(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", said):
             return json.loads(said)
-        if (found := DATE.fullmatch(said)) and found[2] in MONTHS[self.language.language]:
-            return f"{found[3]}-{MONTHS[self.language.language].index(found[2]) + 1:02d}-{int(found[1]):02d}"
+        if (found := DATE.fullmatch(said)) and found[2] in phrase_book()[self.language.language]["months"]:
+            return f"{found[3]}-{phrase_book()[self.language.language]['months'].index(found[2]) + 1:02d}-{int(found[1]):02d}"
         spoken = self.language.spoken_values(schemas)
         if said in spoken:
             return spoken[said]
