@@ -84,13 +84,13 @@ def answer(options: SimpleNamespace, schema: dict[str, Any], request: str) -> st
 def local_answerer(options: SimpleNamespace, max_new_tokens: int) -> Any:
     """The adapter on its base in this process."""
     from pipeline.evaluation import Answerer
-    from pipeline.student import Renderer, causal_lm, check_adapter, kept_adapter, load_student, load_tokenizer, place
+    from pipeline.student import Renderer, check_adapter, kept_adapter, load_answering, load_tokenizer, place
 
     adapter = Path(options.adapter) if options.adapter else kept_adapter(Layout(options.run))
     check_adapter(adapter, options.student.base_model)
     placement = place(options.student)
     print(f"{adapter} on {options.student.base_model}, {placement.say()}", file=sys.stderr)
-    model = causal_lm(load_student(options.student, placement, adapter)).eval()
+    model = load_answering(options.student, placement, adapter)
     return Answerer(model, Renderer(load_tokenizer(options.student.base_model)), max_new_tokens)
 
 

@@ -75,12 +75,12 @@ def make_pairs(
     import torch
 
     from pipeline.asts import SchemaJudges
-    from pipeline.student import Renderer, causal_lm, load_student, load_tokenizer, place
+    from pipeline.student import Renderer, load_answering, load_tokenizer, place
 
     schemas = load_schemas(layout.schemas)
     placement = place(options.student)
     print(f"pairs: samples of {adapter}, {placement.say()}")
-    model = causal_lm(load_student(options.student, placement, adapter)).eval()
+    model = load_answering(options.student, placement, adapter)
     answerer = Answerer(model, Renderer(load_tokenizer(options.student.base_model)), options.evaluation.max_new_tokens)
     settings, judges = options.pairs, SchemaJudges()
     pairs: list[dict[str, Any]] = []

@@ -109,11 +109,11 @@ def make_answerer(options: SimpleNamespace, adapter: Path | None) -> Any:
         )
         print(f"evaluation: {options.ollama} on {teacher.host}")
         return ServedAnswerer(student, options.evaluation.max_new_tokens)
-    from pipeline.student import Renderer, causal_lm, load_student, load_tokenizer, place
+    from pipeline.student import Renderer, load_answering, load_tokenizer, place
 
     placement = place(options.student)
     print(f"evaluation: {adapter or 'base model'}, {placement.say()}")
-    model = causal_lm(load_student(options.student, placement, adapter)).eval()
+    model = load_answering(options.student, placement, adapter)
     return Answerer(model, Renderer(load_tokenizer(options.student.base_model)), options.evaluation.max_new_tokens)
 
 

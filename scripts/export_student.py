@@ -115,7 +115,7 @@ def bless(
     from pipeline.evaluation import Answerer, by_schema, judged, load_schemas
     from pipeline.served import ServedAnswerer, ServedStudent
     from pipeline.statistics import paired_difference, rate
-    from pipeline.student import Renderer, causal_lm, load_student, load_tokenizer, place
+    from pipeline.student import Renderer, load_answering, load_tokenizer, place
 
     export, limit = options.export, options.evaluation.max_new_tokens
     name = export.ollama_name or options.run.name
@@ -125,7 +125,7 @@ def bless(
     server.create(folder)
     schemas = load_schemas(layout.schemas)
     renderer = Renderer(load_tokenizer(options.student.base_model))
-    model = causal_lm(load_student(options.student, place(options.student), adapter)).eval()
+    model = load_answering(options.student, place(options.student), adapter)
     mine, theirs = Answerer(model, renderer, limit), ServedAnswerer(server, limit)
     counts = {"rows": len(rows), "equal": 0, "parted_within_rounding": 0, "parted": 0, "prompt_tokens_differ": 0}
     outcomes: list[tuple[str, float, float]] = []

@@ -70,8 +70,8 @@ def add_reference(groups: list[dict[str, Any]], model: Any, pad_id: int) -> None
 
 def align(
     options: SimpleNamespace, layout: Layout, adapter: Path, pairs: list[dict[str, Any]]
-) -> tuple[Any, Any, dict[str, Any]]:
-    """Train; returns (model, renderer, counts)."""
+) -> tuple[Any, dict[str, Any]]:
+    """Train and save the adapter; returns (renderer, counts)."""
     from pipeline.student import Renderer, causal_lm, load_student, load_tokenizer, place, save_adapter
 
     settings, student, run = options.alignment, options.student, options.run
@@ -84,7 +84,7 @@ def align(
     if not pairs:
         write_jsonl(layout.alignment_metrics, [])
         save_adapter(model, tokenizer, layout.dpo_adapter, student)
-        return model, renderer, counts | {"steps": 0, "stopped": "there are no pairs: no sample was wrong"}
+        return renderer, counts | {"steps": 0, "stopped": "there are no pairs: no sample was wrong"}
 
     import torch
     from datasets import Dataset
@@ -114,17 +114,23 @@ def align(
     save_adapter(trainer.model, tokenizer, layout.dpo_adapter, student)
     last = next((e for e in reversed(trainer.state.log_history) if "rewards/margins" in e), {})
     counts |= {"steps": trainer.state.global_step, "stopped": trainer.stopped}
-    return trainer.model, renderer, counts | {key: last.get(key) for key in ("rewards/margins", "chosen_change")}
+    return renderer, counts | {key: last.get(key) for key in ("rewards/margins", "chosen_change")}
 
 
 def passes(
-    model: Any, renderer: Any, rows: list[dict[str, Any]], schemas: dict[str, dict[str, Any]], settings: SimpleNamespace
+    options: SimpleNamespace,
+    adapter: Path,
+    renderer: Any,
+    rows: list[dict[str, Any]],
+    schemas: dict[str, dict[str, Any]],
 ) -> dict[str, bool]:
-    """row_id -> whether the greedy free answer means what is expected."""
+    """row_id -> whether the adapter's greedy free answer means what is expected."""
     from pipeline.asts import SchemaJudges
-    from pipeline.student import causal_lm
+    from pipeline.student import load_answering, place
 
-    answerer = Answerer(causal_lm(model).eval(), renderer, settings.max_new_tokens)
+    settings = options.evaluation
+    model = load_answering(options.student, place(options.student), adapter)
+    answerer = Answerer(model, renderer, settings.max_new_tokens)
     found, judges = {}, SchemaJudges()
     jobs = batches(rows, schemas, settings.batch_rows)
     for members in progress(jobs, "decision batches"):
@@ -156,7 +162,7 @@ def decide(
 def main(argv: list[str] | None = None) -> int:
     options = parse_options(argv, __doc__, ("run", "teacher", "student", "evaluation", "pairs", "alignment"))
     layout = Layout(options.run)
-    from pipeline.student import base_inputs, check_adapter, load_student, place
+    from pipeline.student import base_inputs, check_adapter
 
     adapter = Path(options.evaluation.adapter) if options.evaluation.adapter else layout.sft_adapter
     with locked(layout.root, "alignment"):
@@ -181,13 +187,10 @@ def main(argv: list[str] | None = None) -> int:
         stage.set_aside()
         shutil.rmtree(layout.dpo_adapter, ignore_errors=True)
         schemas = load_schemas(layout.schemas)
-        model, renderer, counts = align(options, layout, adapter, pairs)
-        after = passes(model, renderer, rows, schemas, options.evaluation)
-        before = passes(
-            load_student(options.student, place(options.student), adapter), renderer, rows, schemas, options.evaluation
-        )
-        result = decide(before, after, rows, options.alignment.margin, counts)
+        renderer, counts = align(options, layout, adapter, pairs)
         folders = {"sft": adapter, "dpo": layout.dpo_adapter}
+        passed = {name: passes(options, folder, renderer, rows, schemas) for name, folder in folders.items()}
+        result = decide(passed["sft"], passed["dpo"], rows, options.alignment.margin, counts)
         result["adapter"] = stage.relative(folders[result["winner"]])
         write_json(layout.result, result)
         stage.finish(counts | {"winner": result["winner"]}, f"{result['why']} -> {layout.result}")

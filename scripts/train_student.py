@@ -25,11 +25,12 @@ import platform
 import random
 import shutil
 from importlib.metadata import version
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline import errors
-from pipeline.artifacts import Stage, commit, content_id, locked, read_jsonl, write_json
+from pipeline.artifacts import Stage, commit, content_id, jsonl_row, locked, placed_jsonl, read_jsonl, write_json
 from pipeline.config import parse_options
 from pipeline.errors import UserError
 from pipeline.paths import Layout
@@ -39,36 +40,82 @@ VERSION = 2
 LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
 
 
-def make_groups(rows: list[dict[str, Any]], renderer: Any, size: int, limit: int, seed: int) -> list[dict[str, Any]]:
-    """Groups of at most `size` rows of one schema: {"rows": ids, "labels": ids, "row_ids": [...]}.
+class Place(NamedTuple):
+    """Where a row stands in d_04, in bytes, and the schema that it is of."""
+
+    schema_id: str
+    start: int
+
+
+def corpus_places(path: Path, most: int | None) -> dict[str, list[Place]]:
+    """Split -> where its rows stand, the first `most` of each. Raises UserError where there is nothing to train on."""
+    found: dict[str, list[Place]] = {"train": [], "validation": []}
+    for start, row in placed_jsonl(path, "build_training_corpus.py"):
+        if most is None or len(found[row["split"]]) < most:
+            found[row["split"]].append(Place(row["schema_id"], start))
+    if not found["train"]:
+        raise UserError(f"{path} has no train rows; run build_training_corpus.py")
+    return found
+
+
+def make_groups(places: list[Place], size: int, seed: int) -> list[list[int]]:
+    """Groups of at most `size` rows of one schema, as their places in d_04."""
+    by_schema: dict[str, list[int]] = {}
+    for place in places:
+        by_schema.setdefault(place.schema_id, []).append(place.start)
+    groups = []
+    for schema_id, members in sorted(by_schema.items()):
+        random.Random(f"{seed}-{schema_id}").shuffle(members)
+        groups += [members[start : start + size] for start in range(0, len(members), size)]
+    random.Random(f"{seed}-groups").shuffle(groups)
+    return groups
+
+
+def encode_group(rows: list[dict[str, Any]], renderer: Any, limit: int) -> dict[str, Any]:
+    """{"rows": token ids, "labels": token ids, "row_ids"} of d_04 rows of one schema.
 
     Rows that would be cut, or have nothing to learn from, raise UserError.
     """
     from pipeline.shared_prefix import IGNORE
 
-    by_schema: dict[str, list[dict[str, Any]]] = {}
+    group: dict[str, Any] = {"rows": [], "labels": [], "row_ids": []}
     for row in rows:
-        by_schema.setdefault(row["schema_id"], []).append(row)
-    groups = []
-    for schema_id, members in sorted(by_schema.items()):
-        random.Random(f"{seed}-{schema_id}").shuffle(members)
-        for start in range(0, len(members), size):
-            group: dict[str, Any] = {"rows": [], "labels": [], "row_ids": []}
-            for row in members[start : start + size]:
-                prompt, answer = renderer.prompt(row["prompt"]), renderer.answer(row["completion"])
-                if len(prompt) + len(answer) > limit:
-                    raise UserError(
-                        f"row {row['row_id']} has {len(prompt) + len(answer)} tokens, more than --max-seq-length "
-                        f"{limit}; run build_training_corpus.py with the same value"
-                    )
-                if len(answer) < 2:
-                    raise UserError(f"row {row['row_id']} has an empty completion; make the corpus again with --force")
-                group["rows"].append(prompt + answer)
-                group["labels"].append([IGNORE] * len(prompt) + answer)
-                group["row_ids"].append(row["row_id"])
-            groups.append(group)
-    random.Random(f"{seed}-groups").shuffle(groups)
-    return groups
+        prompt, answer = renderer.prompt(row["prompt"]), renderer.answer(row["completion"])
+        if len(prompt) + len(answer) > limit:
+            raise UserError(
+                f"row {row['row_id']} has {len(prompt) + len(answer)} tokens, more than --max-seq-length "
+                f"{limit}; run build_training_corpus.py with the same value"
+            )
+        if len(answer) < 2:
+            raise UserError(f"row {row['row_id']} has an empty completion; make the corpus again with --force")
+        group["rows"].append(prompt + answer)
+        group["labels"].append([IGNORE] * len(prompt) + answer)
+        group["row_ids"].append(row["row_id"])
+    return group
+
+
+def grouped_rows(corpus: Path, groups: list[list[int]], renderer: Any, limit: int) -> Any:
+    """A datasets.Dataset of `encode_group`'s groups, read and made when they are asked for: memory does not grow with rows."""
+    from datasets import Dataset
+
+    def encoded(batch: dict[str, list[list[int]]]) -> dict[str, list[Any]]:
+        with corpus.open("rb") as file:
+            made = [encode_group([jsonl_row(file, at) for at in group], renderer, limit) for group in batch["places"]]
+        return {key: [group[key] for group in made] for key in made[0]}
+
+    return Dataset.from_dict({"places": groups}).with_transform(encoded)
+
+
+def supervised_tokens(groups: Any) -> tuple[int, int]:
+    """(tokens with a label, the most of one row) of all groups; that each is made once shows that every row can be."""
+    from pipeline.progress import progress
+    from pipeline.shared_prefix import IGNORE
+
+    total = longest = 0
+    for number in progress(range(len(groups)), "groups checked"):
+        counts = [sum(label != IGNORE for label in row) for row in groups[number]["labels"]]
+        total, longest = total + sum(counts), max(longest, *counts)
+    return total, longest
 
 
 def generated_exact_match(layout: Layout, renderer: Any, count: int, max_new_tokens: int) -> Any:
@@ -179,17 +226,16 @@ def training_arguments(options: SimpleNamespace, layout: Layout, placement: Any,
     )
 
 
-def counts_of(trainer: Any, groups: list[dict[str, Any]]) -> dict[str, Any]:
+def counts_of(trainer: Any, groups: list[list[int]], supervised: int) -> dict[str, Any]:
     """What was trained on, and where it ended, for the record and the report."""
-    from pipeline.shared_prefix import IGNORE
     from pipeline.student import causal_lm
 
     measured = [e["eval_exact_match"] for e in trainer.state.log_history if "eval_exact_match" in e]
     return {
-        "rows": sum(len(group["rows"]) for group in groups),
+        "rows": sum(map(len, groups)),
         "groups": len(groups),
         "steps": trainer.state.global_step,
-        "supervised_tokens": sum(label != IGNORE for group in groups for row in group["labels"] for label in row),
+        "supervised_tokens": supervised,
         "trainable_parameters": sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
         "parameters": sum(p.numel() for p in causal_lm(trainer.model).parameters()),
         "best_validation_loss": trainer.state.best_metric,
@@ -197,7 +243,7 @@ def counts_of(trainer: Any, groups: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def train(options: SimpleNamespace, layout: Layout, stage: Stage, rows: list[dict[str, Any]]) -> dict[str, Any]:
+def train(options: SimpleNamespace, layout: Layout, stage: Stage, places: dict[str, list[Place]]) -> dict[str, Any]:
     """Train, write the adapter, the metrics and the run's config; returns counts for the record."""
     from pipeline.student import Renderer, add_lora, load_base, load_tokenizer, place, save_adapter
 
@@ -213,16 +259,18 @@ def train(options: SimpleNamespace, layout: Layout, stage: Stage, rows: list[dic
     model = add_lora(model, student, placement, training.lora_rank, training.lora_alpha, run.seed)
 
     import torch
-    from datasets import Dataset
     from transformers import EarlyStoppingCallback
 
-    from pipeline.shared_prefix import IGNORE
     from pipeline.trainers import GroupSFTTrainer, MetricsFile
 
     renderer = Renderer(tokenizer)
-    cut = lambda split: [r for r in rows if r["split"] == split]
-    groups = make_groups(cut("train"), renderer, training.rows_per_group, student.max_seq_length, run.seed)
-    validation = make_groups(cut("validation"), renderer, training.rows_per_group, student.max_seq_length, run.seed)
+    groups, validation = (
+        make_groups(places[split], training.rows_per_group, run.seed) for split in ("train", "validation")
+    )
+    data, validation_data = (
+        grouped_rows(layout.corpus, made, renderer, student.max_seq_length) for made in (groups, validation)
+    )
+    supervised, _ = supervised_tokens(data)
     config = training_arguments(options, layout, placement, len(groups), bool(validation))
     # All processes have read what they need of older outputs: the main one may move them, then the others look again.
     with config.main_process_first(local=False, desc="older outputs"):
@@ -232,14 +280,14 @@ def train(options: SimpleNamespace, layout: Layout, stage: Stage, rows: list[dic
         checkpoint = last_checkpoint(layout, content_id(stage.facts), training.resume)
     measure = None
     if main_process() and validation and training.generated_rows:
-        longest = max(sum(label != IGNORE for label in row) for group in validation for row in group["labels"])
+        _, longest = supervised_tokens(validation_data)
         measure = generated_exact_match(layout, renderer, training.generated_rows, longest + 8)
     torch.manual_seed(run.seed)
     trainer = GroupSFTTrainer(
         model=model,
         args=config,
-        train_dataset=Dataset.from_list(groups),
-        eval_dataset=Dataset.from_list(validation) if validation else None,
+        train_dataset=data,
+        eval_dataset=validation_data if validation else None,
         processing_class=tokenizer,
         shared_prefix=training.shared_prefix,
         measure=measure,
@@ -249,7 +297,7 @@ def train(options: SimpleNamespace, layout: Layout, stage: Stage, rows: list[dic
     if checkpoint and main_process():
         print(f"training: going on from {checkpoint}")
     trainer.train(resume_from_checkpoint=checkpoint)
-    counts = counts_of(trainer, groups)
+    counts = counts_of(trainer, groups, supervised)
     if main_process():
         save_adapter(trainer.model, tokenizer, layout.sft_adapter, student)
         write_json(layout.run_config, run_config(options, stage, placement, {"counts": counts}))
@@ -276,16 +324,8 @@ def main(argv: list[str] | None = None) -> int:
         )  # fmt: skip
         if not options.force and stage.up_to_date():
             return 0
-        rows = list(read_jsonl(layout.corpus, "build_training_corpus.py"))
-        if not any(row["split"] == "train" for row in rows):
-            raise UserError(f"{layout.corpus} has no train rows; run build_training_corpus.py")
-        if options.run.max_samples:
-            rows = [
-                r
-                for split in ("train", "validation")
-                for r in [x for x in rows if x["split"] == split][: 8 * options.run.max_samples]
-            ]
-        counts = train(options, layout, stage, rows)
+        most = 8 * options.run.max_samples if options.run.max_samples else None
+        counts = train(options, layout, stage, corpus_places(layout.corpus, most))
         if main_process():
             stage.finish(
                 counts,

@@ -184,3 +184,25 @@ def test_the_grammar_accepts_every_answer_of_the_teacher(tiny_student, schema_ro
                 matcher.validate_tokens(tiny_student.renderer.ast(query.expected)[:-1])
                 == len(tiny_student.renderer.ast(query.expected)) - 1
             )
+
+
+def test_a_merged_adapter_answers_as_it_does_beside_its_base(tiny_base, tiny_student, prompts, tmp_path):
+    from types import SimpleNamespace
+
+    from pipeline.student import add_lora, causal_lm, load_answering, load_base, load_student, place, save_adapter
+
+    student = SimpleNamespace(base_model=str(tiny_base), backend="transformers", device="cpu", max_seq_length=4096)
+    placement = place(student)
+    model = add_lora(load_base(student, placement), student, placement, rank=4, alpha=8.0, seed=0)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                weight.normal_(std=0.5)
+    save_adapter(model, tiny_student.renderer.tokenizer, tmp_path / "adapter", student)
+    merged = load_answering(student, placement, tmp_path / "adapter")
+    assert not any("lora" in name for name, _ in merged.named_modules())
+    answers = [
+        generate(m, prompts, end_ids=set(), max_new_tokens=16)
+        for m in (merged, causal_lm(load_student(student, placement, tmp_path / "adapter")).eval(), tiny_student.model)
+    ]
+    assert answers[0] == answers[1] != answers[2]

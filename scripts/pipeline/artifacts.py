@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pipeline.errors import UserError
 from pipeline.paths import ROOT
@@ -44,8 +44,14 @@ def file_hash(path: Path) -> str:
 
 def read_jsonl(path: Path, made_by: str) -> Iterator[dict[str, Any]]:
     """The rows of a JSONL file; raises UserError naming file and line, or the stage that makes a missing file."""
+    return (row for _, row in placed_jsonl(path, made_by))
+
+
+def placed_jsonl(path: Path, made_by: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(place in bytes, row) of a JSONL file, for `jsonl_row`; raises as `read_jsonl` does."""
     if not path.exists():
         raise UserError(f"{path} is missing; {made_by} makes it")
+    place = 0
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
@@ -56,7 +62,14 @@ def read_jsonl(path: Path, made_by: str) -> Iterator[dict[str, Any]]:
                 ) from None
             if not isinstance(row, dict):
                 raise UserError(f"{path} line {number} is not an object; make the file again with {made_by} --force")
-            yield row
+            yield place, row
+            place += len(line)
+
+
+def jsonl_row(file: BinaryIO, place: int) -> dict[str, Any]:
+    """The row at a place that `placed_jsonl` gave."""
+    file.seek(place)
+    return json.loads(file.readline())
 
 
 def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> int:

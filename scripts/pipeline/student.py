@@ -234,6 +234,17 @@ def load_student(
     return PeftModel.from_pretrained(model, str(adapter), is_trainable=trainable)
 
 
+def load_answering(student: SimpleNamespace, placement: Placement, adapter: Path | None) -> Any:
+    """The student's decoder with its head, to be asked: in float32 its adapter is merged, which saves a fifth of the time.
+
+    A merge in bf16 would round the weights; there the adapter stays beside them.
+    """
+    model = load_student(student, placement, adapter)
+    if placement.dtype == "float32" and hasattr(model, "merge_and_unload"):
+        model = model.merge_and_unload()
+    return causal_lm(model).eval()
+
+
 def causal_lm(model: Any) -> Any:
     """The decoder with its head (`.model`, `.lm_head`) inside whatever wraps it; adapters stay active."""
     while hasattr(model, "module"):
