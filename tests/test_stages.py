@@ -227,6 +227,27 @@ def launched(*args: str, count: int = 2) -> subprocess.CompletedProcess:
     )
 
 
+def test_sft_holds_where_rows_stand_and_reads_each_row_of_a_group_when_asked(data, tiny_student):
+    from pipeline.shared_prefix import IGNORE
+    from train_student import corpus_places, grouped_rows, make_groups
+
+    corpus, renderer = data / "out/d_04_training_corpus.jsonl", tiny_student.renderer
+    places = corpus_places(corpus, None)["train"]
+    groups = grouped_rows(corpus, make_groups(places, 4, seed=1), renderer, 4096)
+    assert groups.data.nbytes < 40 * len(places)
+    rows = {row["row_id"]: row for row in rows_of(corpus)}
+    seen = []
+    for number in range(len(groups)):
+        group = groups[number]
+        seen += group["row_ids"]
+        assert len({rows[row_id]["schema_id"] for row_id in group["row_ids"]}) == 1
+        for row_id, ids, labels in zip(group["row_ids"], group["rows"], group["labels"], strict=True):
+            prompt, answer = renderer.prompt(rows[row_id]["prompt"]), renderer.answer(rows[row_id]["completion"])
+            assert ids == prompt + answer
+            assert labels == [IGNORE] * len(prompt) + answer
+    assert sorted(seen) == sorted(row_id for row_id, row in rows.items() if row["split"] == "train")
+
+
 def test_two_processes_log_the_losses_of_one(trained, tmp_path):
     config = str(copied(trained, tmp_path))
     shutil.rmtree(tmp_path / "out/student_runs")
