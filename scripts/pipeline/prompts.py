@@ -15,6 +15,9 @@ INSTRUCTIONS = (
     "Write the request as one JSON object that satisfies the schema, or as a refusal where the schema cannot say it."
 )
 
+REQUEST = "\nRequest: "
+"""What stands between all that rows of one schema and date share and what is a row's own."""
+
 
 def minify(value: Any) -> str:
     """Compact JSON in the order of its keys: the one spelling of schemas and answers everywhere."""
@@ -32,7 +35,7 @@ def render_prompt(schema: dict[str, Any], query: str, current_date: str) -> list
 
 def render_content(schema: dict[str, Any], query: str, calendar: str) -> str:
     """The text of the user's turn; the request stands last so that all before it is shared."""
-    return f"{INSTRUCTIONS}\nSchema: {minify(schema)}\nCalendar: {calendar}\nRequest: {query}"
+    return f"{INSTRUCTIONS}\nSchema: {minify(schema)}\nCalendar: {calendar}{REQUEST}{query}"
 
 
 def render_completion(ast: dict[str, Any]) -> list[dict[str, str]]:

@@ -18,7 +18,7 @@ from pipeline.artifacts import file_hash
 from pipeline.config import read_json_object
 from pipeline.errors import UserError
 from pipeline.paths import EMBEDDED_BASE, Layout, resolve
-from pipeline.prompts import render_completion, render_prompt
+from pipeline.prompts import REQUEST, render_completion, render_prompt
 
 LORA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 END_OF_TURN = "<end_of_turn>"
@@ -275,15 +275,33 @@ def save_adapter(model: Any, tokenizer: Any, folder: Path, student: SimpleNamesp
 class Renderer:
     """Rows to token ids, by the one prompt module and the tokenizer's chat template."""
 
+    most_heads = 64
+
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
+        self._heads: dict[str, list[int] | None] = {}
         self.end_ids = {tokenizer.convert_tokens_to_ids(END_OF_TURN)}
         if tokenizer.eos_token_id is not None:
             self.end_ids.add(tokenizer.eos_token_id)
 
     def prompt(self, messages: list[dict[str, str]]) -> list[int]:
-        """Token ids up to where the answer begins; one BOS."""
+        """Token ids up to where the answer begins; one BOS.
+
+        What stands before the request is tokenized once for the rows that share it. Its first row is tokenized whole,
+        too: where the two differ, the tokenizer merges over that place, and all rows are tokenized whole.
+        """
         text = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        head, mark, own = text.rpartition(REQUEST)
+        if head not in self._heads:
+            if len(self._heads) == self.most_heads:
+                self._heads.clear()
+            whole, first = self._ids(text), self._ids(head)
+            self._heads[head] = first if first + self._ids(mark + own) == whole else None
+            return whole
+        first = self._heads[head]
+        return self._ids(text) if first is None else first + self._ids(mark + own)
+
+    def _ids(self, text: str) -> list[int]:
         return self.tokenizer(text, add_special_tokens=False)["input_ids"]
 
     def request(self, schema: dict[str, Any], query: str, current_date: str) -> list[int]:
@@ -292,8 +310,7 @@ class Renderer:
 
     def answer(self, messages: list[dict[str, str]]) -> list[int]:
         """Token ids of a completion: the assistant's text and the end of its turn."""
-        ids = self.tokenizer(messages[0]["content"], add_special_tokens=False)["input_ids"]
-        return [*ids, self.tokenizer.convert_tokens_to_ids(END_OF_TURN)]
+        return [*self._ids(messages[0]["content"]), self.tokenizer.convert_tokens_to_ids(END_OF_TURN)]
 
     def ast(self, ast: dict[str, Any]) -> list[int]:
         """Token ids of an AST as a completion."""
