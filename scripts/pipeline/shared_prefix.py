@@ -14,6 +14,8 @@ import torch
 from transformers import DynamicCache
 
 IGNORE = -100
+MOST_SCORES = 1 << 25
+"""Scores of the head that are made at once where they need not be kept."""
 
 
 @dataclass
@@ -106,9 +108,54 @@ def length_batches(lengths: list[int], waste: float = 0.15, small: int = 1024) -
     return batches
 
 
+class _FrozenHead(torch.autograd.Function):
+    """Log-probabilities under a head that is not trained, a piece of the scores at a time.
+
+    A token's log-probability has one gradient with respect to its hidden state, the label's row of the head less the
+    expected row; it is made while the scores are there (as Liger Kernel does for the loss, arXiv 2410.10989), so that no
+    scores are kept: with Gemma's vocabulary they take a megabyte a token.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        found, right, slopes = [], [], []
+        size = max(1, MOST_SCORES // weight.shape[0])
+        for states, wanted in zip(hidden.split(size), labels.split(size), strict=True):
+            scores = _precise(states.to(weight.dtype) @ weight.T)
+            right.append(scores.argmax(-1) == wanted)
+            total = scores.logsumexp(-1, keepdim=True)
+            found.append(scores.gather(-1, wanted[:, None])[:, 0] - total[:, 0])
+            if ctx.needs_input_grad[0]:
+                surprise = scores.sub_(total).exp_().neg_()
+                surprise[torch.arange(len(wanted), device=wanted.device), wanted] += 1
+                slopes.append((surprise.to(weight.dtype) @ weight).to(hidden.dtype))
+        ctx.save_for_backward(*([torch.cat(slopes)] if slopes else []))
+        rightly = torch.cat(right)
+        ctx.mark_non_differentiable(rightly)
+        return torch.cat(found), rightly
+
+    @staticmethod
+    def backward(ctx: Any, slope: torch.Tensor, _: Any) -> tuple[torch.Tensor, None, None]:
+        (slopes,) = ctx.saved_tensors
+        return slopes * slope[:, None].to(slopes.dtype), None, None
+
+
+def _precise(scores: torch.Tensor) -> torch.Tensor:
+    return scores if scores.dtype == torch.float64 else scores.float()
+
+
+def token_log_probabilities(head: Any, hidden: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(log-probability, whether the greedy choice is right) of labels (N,) after hidden states (N, H), in float32 at least."""
+    if type(head) is torch.nn.Linear and head.bias is None and not head.weight.requires_grad and len(labels):
+        return _FrozenHead.apply(hidden, head.weight, labels)
+    scores = _precise(head(hidden))
+    return scores.log_softmax(-1).gather(-1, labels[:, None])[:, 0], scores.argmax(-1) == labels
+
+
 def group_loss(model: Any, group: PrefixGroup) -> tuple[torch.Tensor, torch.Tensor]:
     """Summed cross-entropy of a group's supervised tokens and how many of them the greedy choice gets right."""
     hidden, labels, _ = labelled_hidden(model.model, group)
-    logits = model.lm_head(hidden).float()
-    loss = torch.nn.functional.cross_entropy(logits, labels, reduction="sum")
-    return loss, (logits.argmax(-1) == labels).sum()
+    found, right = token_log_probabilities(model.lm_head, hidden, labels)
+    return -found.sum(), right.sum()

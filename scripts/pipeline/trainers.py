@@ -14,7 +14,14 @@ from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 from pipeline.artifacts import write_jsonl
 from pipeline.errors import UserError
 from pipeline.progress import Progress
-from pipeline.shared_prefix import IGNORE, PrefixGroup, group_loss, make_group
+from pipeline.shared_prefix import (
+    IGNORE,
+    PrefixGroup,
+    group_loss,
+    labelled_hidden,
+    make_group,
+    token_log_probabilities,
+)
 from pipeline.student import causal_lm
 
 TIMED = ("runtime", "per_second", "flos")
@@ -171,10 +178,8 @@ def sft_config(output: Path, **options: Any) -> SFTConfig:
 
 def pair_log_probabilities(model: Any, group: PrefixGroup) -> torch.Tensor:
     """Summed log-probability of each row's completion: (K,). Rows 2i and 2i + 1 are chosen and rejected of a pair."""
-    from pipeline.shared_prefix import labelled_hidden
-
     hidden, labels, rows = labelled_hidden(model.model, group)
-    logps = model.lm_head(hidden).float().log_softmax(-1).gather(-1, labels[:, None])[:, 0]
+    logps, _ = token_log_probabilities(model.lm_head, hidden, labels)
     return torch.zeros(len(group.lengths), device=logps.device).index_add(0, rows, logps)
 
 
