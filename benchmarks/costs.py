@@ -18,19 +18,17 @@ from typing import Any
 import common
 
 WANTED = (10_000, 1_000_000, 100_000_000)
-ROWS = {"dataset": "rows", "corpus": "rows", "training": "rows", "alignment": "pairs"}
-"""What is counted as the rows of a stage, beside evaluations, which count answers as `rows`."""
 
 
 def rates(root: Path) -> list[dict[str, Any]]:
-    """{"stage", "rows", "seconds", "rows_an_hour", "peak_memory_mib"} of each stage of the run that has rows."""
+    """{"stage", "rows", "seconds", "rows_an_hour", "peak_memory_mib"} of each stage of the run that has rows, or pairs."""
     found = []
     for path in sorted(root.rglob("*.meta.json")):
         if "replaced" in path.relative_to(root).parts:
             continue
         record = json.loads(path.read_text(encoding="utf-8"))
         stage = record["facts"]["stage"]
-        rows = record["counts"].get(ROWS.get(stage, "rows" if stage.startswith("evaluation") else ""))
+        rows = record["counts"].get("rows") or record["counts"].get("pairs")
         if rows:
             found.append(
                 {"stage": stage, "rows": rows, "seconds": record["seconds"], "commit": record["commit"],
@@ -47,12 +45,12 @@ def main(argv: list[str] | None = None) -> int:
     found = rates(args.root)
     if not found:
         sys.exit(f"error: {args.root} has no records of stages; run ./runAll.sh there first")
-    unit = "hours" if args.price is None else "money"
+    unit, price = ("hours", 1.0) if args.price is None else ("money", args.price)
     print(
         f"{'stage':<20} {'rows':>9} {'rows/hour':>11} {'MiB':>6}  {unit} for " + " ".join(f"{n:>11,}" for n in WANTED)
     )
     for entry in found:
-        hours = [wanted / entry["rows_an_hour"] * (args.price or 1.0) for wanted in WANTED]
+        hours = [wanted / entry["rows_an_hour"] * price for wanted in WANTED]
         print(
             f"{entry['stage']:<20} {entry['rows']:>9,} {entry['rows_an_hour']:>11,.0f} {entry['peak_memory_mib']:>6}"
             f"  {'':<{len(unit)}}     " + " ".join(f"{value:>11,.1f}" for value in hours)

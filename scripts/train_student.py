@@ -36,7 +36,7 @@ from pipeline.errors import UserError
 from pipeline.paths import Layout
 from pipeline.processes import main_process, processes
 
-VERSION = 2
+VERSION = 3
 LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
 
 
@@ -48,9 +48,16 @@ class Place(NamedTuple):
 
 
 def corpus_places(path: Path, most: int | None) -> dict[str, list[Place]]:
-    """Split -> where its rows stand, the first `most` of each. Raises UserError where there is nothing to train on."""
+    """Split -> where its rows stand, the first `most` of each.
+
+    Raises UserError where there is nothing to train on, and for a row that is none of a corpus.
+    """
     found: dict[str, list[Place]] = {"train": [], "validation": []}
-    for start, row in placed_jsonl(path, "build_training_corpus.py"):
+    for number, (start, row) in enumerate(placed_jsonl(path, "build_training_corpus.py"), 1):
+        if not {"row_id", "schema_id", "prompt", "completion"} <= row.keys() or row.get("split") not in found:
+            raise UserError(
+                f"{path} line {number} is no row of a corpus; make the file again with build_training_corpus.py --force"
+            )
         if most is None or len(found[row["split"]]) < most:
             found[row["split"]].append(Place(row["schema_id"], start))
     if not found["train"]:

@@ -227,6 +227,14 @@ def launched(*args: str, count: int = 2) -> subprocess.CompletedProcess:
     )
 
 
+def test_a_row_that_is_none_of_a_corpus_is_named_with_its_line(root):
+    with (root / "out/d_04_training_corpus.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"row_id": "x", "split": "train"}\n')
+    lines = len((root / "out/d_04_training_corpus.jsonl").read_text(encoding="utf-8").splitlines())
+    said = refused("train_student.py", "--config", str(root / "config.json"))
+    assert f"line {lines} is no row of a corpus" in said
+
+
 def test_sft_holds_where_rows_stand_and_reads_each_row_of_a_group_when_asked(data, tiny_student):
     from pipeline.shared_prefix import IGNORE
     from train_student import corpus_places, grouped_rows, make_groups
