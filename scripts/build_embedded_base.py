@@ -397,6 +397,24 @@ def resumed(
     return state
 
 
+def orthogonalized(grad: Any, coefficients: tuple[float, float, float], steps: int, eps: float) -> Any:
+    """What torch's Muon does to a matrix, in the precision of the matrix.
+
+    torch does it in bf16, which CPUs without instructions for it multiply fifty times as slowly as fp32: eleven of eighteen
+    seconds of a step of this model went there.
+    """
+    import torch
+
+    a, b, c = coefficients
+    tall = grad.size(0) > grad.size(1)
+    result = grad.T if tall else grad
+    result = result / result.norm().clamp(min=eps)
+    for _ in range(steps):
+        gram = result @ result.T
+        result = torch.addmm(result, torch.addmm(gram, gram, gram, beta=b, alpha=c), result, beta=a)
+    return result.T if tall else result
+
+
 def optimizers_of(options: dict[str, Any], model: Any) -> list[Any]:
     """Muon for the layers' matrices and AdamW for embeddings and norms, at one learning rate.
 
@@ -405,6 +423,8 @@ def optimizers_of(options: dict[str, Any], model: Any) -> list[Any]:
     """
     import torch
 
+    if not multiplies_bf16(str(model.device.type)):
+        torch.optim._muon._zeropower_via_newtonschulz = orthogonalized
     matrices = [p for name, p in model.named_parameters() if p.dim() == 2 and "embed" not in name]
     others = [p for name, p in model.named_parameters() if p.dim() != 2 or "embed" in name]
     shared = {"lr": options["learning_rate"], "weight_decay": options["weight_decay"]}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
 from pipeline.calendar import periods, render_calendar
@@ -34,8 +35,6 @@ SYMBOLS = {
     "in": ("=", "=="), "not_in": ("!=", "<>"), "greater": (">",), "at_least": (">=", "=>"), "less": ("<",),
     "at_most": ("<=", "=<"), "between": ("..", "="), "on": ("=", "@"), "before": ("<",), "after": (">",),
 }  # fmt: skip
-SEPARATORS = (" > ", " ; ", " -> ", " dwo ", ", dwo ", " tsa ", ", tsa ")
-"""What stands between steps, in all documents."""
 STYLES = ("snake", "snake", "camel", "kebab", "pascal", "upper", "flat")
 
 
@@ -122,6 +121,21 @@ class Field:
 _glue = Words(random.Random(8), varied=False)
 GLUE = tuple(_glue.word() for _ in range(16))
 """Words that mean nothing: a request may have them anywhere inside a condition."""
+
+
+@cache
+def separators(pieces: tuple[str, ...]) -> tuple[str, ...]:
+    """What stands between steps, in all documents: three signs, and words alone or after a comma.
+
+    Words that a document draws for itself join conditions of one step, so these have to be known. Two words are learned
+    as themselves and SFT added no third to them; many, of all `pieces` (`Words.pieces`), are learned as a kind of word.
+    """
+    rng, known = random.Random(9), ["dwo", "tsa"]
+    while pieces and len(known) < 48:
+        word = "".join(rng.choices(pieces, k=2))
+        if 3 <= len(word) <= 7:  # function words are short
+            known.append(f"{rng.choice(known)} {word}" if rng.random() < 0.2 else word)
+    return (" > ", " ; ", " -> ", *(f"{before}{word} " for word in known for before in (" ", ", ")))
 
 
 def draw_number(rng: random.Random, kind: str) -> tuple[str, Any]:
@@ -239,7 +253,7 @@ class Manner:
     def field(self) -> Field:
         """A field of any type with names, phrases and operators."""
         rng, words = self.rng, self.words
-        kind = rng.choice(("enum", "enum", "enum", "text", "integer", "number", "boolean", "date"))
+        kind = rng.choice(("enum", "enum", "enum", "text", "integer", "number", "boolean", "boolean", "date"))
         phrase, other = words.phrase(), words.phrase(accents=0.15)
         name = name_in_style(phrase if rng.random() < 0.8 else words.phrase(), self.style)
         phrases = (phrase, other) if rng.random() < 0.75 else (phrase,)

@@ -17,7 +17,6 @@ from typing import Any
 from pipeline.dsl import answer_schema, condition_branches, describe, program
 from pipeline.made_up_language import (
     GLUE,
-    SEPARATORS,
     STYLES,
     Field,
     Manner,
@@ -28,6 +27,7 @@ from pipeline.made_up_language import (
     made_up_calendar,
     name_in_style,
     say_day,
+    separators,
 )
 from pipeline.prompts import minify, render_content
 
@@ -56,18 +56,18 @@ def schema_document(
     for _ in range(rows):
         row_words = words.more()
         said_steps, steps = [], []
-        for _ in range(rng.choice((1, 1, 1, 2) if short else (1, 1, 1, 1, 2, 2, 3))):
+        for _ in range(rng.choice((1, 1, 2) if short else (1, 1, 1, 1, 2, 2, 3))):
             entries = rng.sample(fields, min(rng.choice((1, 1, 2) if short else (1, 1, 2, 2, 3)), len(fields)))
             pairs = [manner.condition(row_words, entry)[:2] for entry in entries]
             said_steps.append([pair[0] for pair in pairs])
             steps.append([pair[1] for pair in pairs])
         said, timeframe = manner.timeframe(named) if not simple and rng.random() < 0.3 else (None, None)
         ast = program(steps, timeframe)
-        if rng.random() < 0.12:
+        if rng.random() < 0.15:
             bad, ast = manner.refused(row_words, fields)
             step = rng.choice(said_steps)
             step[rng.randrange(len(step))] = bad
-        text = rng.choice(SEPARATORS).join(manner.join(step) for step in said_steps)
+        text = rng.choice(separators(Words.pieces)).join(manner.join(step) for step in said_steps)
         text = text if simple else manner.request(row_words, text, said)
         result.append((render_content(schema, text, calendar), minify(ast)))
     return Document(result)
