@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, run_script
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -120,6 +120,15 @@ def test_a_folder_that_cannot_be_read_is_a_sentence_with_file_and_place(tmp_path
         read_folder(write(tmp_path / "s", **files))
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_pattern_that_python_would_warn_of_is_read_without_a_word_about_python(tmp_path):
+    pattern = {"type": "object", "properties": {"code": {"type": "string", "pattern": "^[[a-z|||]{3}$"}}}
+    folder = write(tmp_path / "own", code=pattern | {"required": ["code"], "additionalProperties": False})
+    options = ("--config", "config/offline.json", "--output-root", str(tmp_path / "out"))
+    done = run_script("build_schemas.py", "--schemas", str(folder), *options)
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
 
 
 def test_yaml_is_named(tmp_path):

@@ -5,9 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
-
-T = TypeVar("T")
+from typing import Any
 
 
 class Progress:
@@ -34,11 +32,9 @@ class Progress:
             self.last_line = now
             rate = self.done / (now - self.started)
             left = (self.total - self.done) / rate if rate else 0.0
-            print(
-                f"  {self.what}: {self.done} of {self.total}, {rate:.1f}/s, {left:.0f} s left{' - ' if note else ''}{note}",
-                file=sys.stderr,
-                flush=True,
-            )
+            pace = f"{rate:.1f}/s" if rate >= 1 or not rate else f"{1 / rate:.1f} s each"
+            said = f"{self.done} of {self.total}, {pace}, {left:.0f} s left{' - ' if note else ''}{note}"
+            print(f"  {self.what}: {said}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """End the bar."""
