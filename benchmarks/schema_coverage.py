@@ -29,25 +29,14 @@ class TooLong(Exception):
     """A schema took more than its time."""
 
 
-def accepts(text: str, instance: Any) -> bool:
-    """Whether a grammar's schema text lets an instance's compact JSON through to its end."""
-    from llguidance import LLMatcher
-
-    from pipeline.constraints import byte_tokenizer, compile_grammar
-    from pipeline.prompts import minify
-
-    matcher = LLMatcher(byte_tokenizer(), compile_grammar(text))
-    data = list(minify(instance).encode())
-    return matcher.validate_tokens(data) == len(data) and matcher.consume_tokens(data) and matcher.is_accepting()
-
-
 def judge_file(name: str, case: dict[str, Any], counts: Counter[str], reasons: Counter[str]) -> None:
     """Count what becomes of one file's schema and instances."""
     from pipeline.asts import SchemaJudge
-    from pipeline.constraints import enforceable
+    from pipeline.constraints import enforceable, lets_through
     from pipeline.errors import UserError
     from pipeline.instances import NoInstance, Sampler
     from pipeline.json_schemas import closed_schema
+    from pipeline.key_order import KeyOrder
     from pipeline.schema_language import SchemaLanguage
 
     try:
@@ -62,10 +51,10 @@ def judge_file(name: str, case: dict[str, Any], counts: Counter[str], reasons: C
     counts["enforced" if exact else "partly enforced" if text is not None else "not enforced"] += 1
     reasons.update(f"not enforced: {keyword}" for keyword in unenforced)
     judge = SchemaJudge(schema)
-    order = SchemaLanguage(schema, "en", "object")
+    order, language = KeyOrder(schema), SchemaLanguage(schema, "en", "object")
     for test in case.get("tests", []):
         instance = order.ordered(test["data"])
-        through = text is None or accepts(text, instance)
+        through = text is None or lets_through(text, instance)
         after = through and judge.validator.is_valid(instance)
         kind = "valid" if test["valid"] else "invalid"
         counts[f"{kind} instances"] += 1
@@ -86,7 +75,7 @@ def judge_file(name: str, case: dict[str, Any], counts: Counter[str], reasons: C
         return
     counts["sampled"] += 1
     try:
-        read, unknown = order.read(order.say(instance, rng))
+        read, unknown = language.read(language.say(instance, rng))
         counts["said and read back"] += unknown is None and judge.same(read, instance)
     except ValueError:
         reasons["not read back"] += 1

@@ -44,7 +44,7 @@ from pipeline.paths import Layout
 from pipeline.progress import Progress
 from pipeline.teacher import CallLost, Query, Teacher, make_teacher, teacher_facts
 
-VERSION = 4
+VERSION = 5
 Job = tuple[dict[str, Any], list[tuple[str, int]]]
 """A schema's row and the rows that it gives: (split, count)."""
 FIRST_DAY, DAYS = date(2023, 1, 1), 1200
@@ -198,8 +198,9 @@ def rows_of_schema(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """(d_03 rows, rejected rows) of one schema; `row["examples"]` are a user's own rows of it, which come first."""
     from pipeline.asts import SchemaJudge
+    from pipeline.key_order import KeyOrder
 
-    judge = SchemaJudge(row["schema"])
+    judge, order = SchemaJudge(row["schema"]), KeyOrder(row["schema"])
     each = each_language(wanted, run)
     found: dict[str, list[dict[str, Any]]] = {language: [] for language in run.languages}
     rejected: list[dict[str, Any]] = []
@@ -229,7 +230,7 @@ def rows_of_schema(
                     {
                         "row_id": content_id(row["schema_id"], language, query.text, query.current_date),
                         **about,
-                        "ast": ast,
+                        "ast": order.ordered(ast),
                         "kind": "refusal" if is_refusal(ast) else "program",
                         "is_valid": True,
                         "error_type": None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import re
@@ -15,18 +16,18 @@ from conftest import ROOT, run_script
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from llguidance import LLMatcher
 from tests_support import config_for, rows_of
 
 from build_schemas import variant_of
 from generate_dataset import wanted_rows
 from pipeline import own_schemas
 from pipeline.asts import SchemaJudge
-from pipeline.constraints import byte_tokenizer, compile_grammar, enforceable
+from pipeline.constraints import enforceable, lets_through
 from pipeline.dsl import with_refusal
 from pipeline.errors import UserError
 from pipeline.instances import NoInstance, Sampler, matching
 from pipeline.json_schemas import closed_schema, read_folder
+from pipeline.key_order import KeyOrder
 from pipeline.own_examples import read_examples
 from pipeline.prompts import minify
 from pipeline.schema_language import words_of
@@ -47,9 +48,7 @@ def accepts(schema: Any, instance: Any) -> bool:
     text, unenforced = enforceable(schema)
     assert not unenforced
     assert text is not None
-    matcher = LLMatcher(byte_tokenizer(), compile_grammar(text))
-    data = list(minify(instance).encode())
-    return matcher.validate_tokens(data) == len(data) and matcher.consume_tokens(data) and matcher.is_accepting()
+    return lets_through(text, instance)
 
 
 @pytest.mark.parametrize(
@@ -172,6 +171,46 @@ def test_what_cannot_be_enforced_is_named_and_left_to_validation():
     text, unenforced = enforceable(schema)
     assert unenforced == ("contains",)
     assert "integer" in (text or "")
+
+
+@pytest.mark.parametrize("before", [{}, {"additionalProperties": {"type": "integer"}}, {"required": ["a"]}])
+def test_answers_are_written_in_the_order_that_the_grammar_takes(before):
+    """Wherever properties, `allOf`, references and choices stand among each other, and in the branch that holds."""
+    needs = lambda name, kind="integer": {"properties": {name: {"type": kind}}, "required": [name]}
+    parts = {
+        "properties": {"a": {"type": "integer"}},
+        "allOf": [needs("b")],
+        "anyOf": [needs("c", "null"), needs("c")],
+        "oneOf": [{"properties": {"d": {"const": 1}, "x": True}, "required": ["d"]}, needs("d", "null")],
+        "$ref": "#/$defs/other",
+    }
+    for keys in itertools.permutations(parts, 3):
+        schema = {"type": "object", **before, **{key: parts[key] for key in keys}, "$defs": {"other": needs("e")}}
+        value = dict.fromkeys("zedcba", 1)
+        assert accepts(schema, KeyOrder(schema).ordered(value)), schema
+
+
+def test_a_choice_is_written_in_the_order_of_the_branch_that_holds():
+    one = {"properties": {"kind": {"const": "one"}, "x": True, "y": True}, "required": ["kind"]}
+    two = {"properties": {"y": True, "x": True, "kind": {"const": "two"}}, "required": ["kind"]}
+    schema = {"type": "array", "items": {"type": "object", "anyOf": [one, two]}}
+    answer = [{"y": 1, "x": 2, "kind": kind} for kind in ("one", "two")]
+    written = KeyOrder(schema).ordered(answer)
+    assert [list(item) for item in written] == [["kind", "x", "y"], ["y", "x", "kind"]]
+    assert accepts(schema, written)
+
+
+def test_a_counted_pattern_in_a_bounded_text_lets_what_satisfies_both_through():
+    schema = {"type": "string", "pattern": r"^(?:\S+\s+){0,49}\S+$", "maxLength": 500}
+    assert accepts(schema, "a sentence of words " * 8 + "that ends")
+
+
+@pytest.mark.parametrize(("pattern", "strange"), [('^[^"]+$', 'a"b'), (r"^[^\\]+$", "a\\b"), ("^[^!-~]+$", '"')])
+def test_a_pattern_that_the_engine_misreads_is_left_to_validation(pattern, strange):
+    text, unenforced = enforceable({"type": "object", "properties": {"a": {"type": "string", "pattern": pattern}}})
+    assert unenforced == ("pattern",)
+    assert lets_through(text, {"a": strange})
+    assert enforceable({"type": "string", "pattern": r'^[^\s"]+$'})[1] == ()
 
 
 @pytest.mark.parametrize("name", ["calendar_event", "shop_order", "search_query"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -61,33 +62,37 @@ class SchemaJudge:
             self._validators[id(schema)] = self.validator.evolve(schema=schema)
         return bool(self._validators[id(schema)].is_valid(value))
 
-    def _applied(self, schema: Any, value: Any, depth: int = 32) -> list[dict[str, Any]]:
-        """The objects of keywords that apply to a value: references, `allOf`, and the branches that it satisfies."""
+    def below(self, schema: dict[str, Any], value: Any) -> Iterator[tuple[str, Any]]:
+        """(keyword, schema) of what else a schema applies to a value, in its order: references, `allOf`, branches that hold."""
+        for key, part in schema.items():
+            if key == "$ref":
+                yield key, self.definitions.get(part.removeprefix("#/$defs/"), True)
+            elif key == "allOf":
+                yield from ((key, each) for each in part)
+            elif key in ("anyOf", "oneOf"):
+                yield from [(key, branch) for branch in part if self._holds(branch, value)][:1]
+            elif key == "if":
+                held = self._holds(part, value)
+                yield from (
+                    (key, each) for each in ([part, schema.get("then", True)] if held else [schema.get("else", True)])
+                )
+            elif key == "dependentSchemas" and isinstance(value, dict):
+                yield from ((key, each) for name, each in part.items() if name in value)
+
+    def applied(self, schema: Any, value: Any, depth: int = 32) -> list[dict[str, Any]]:
+        """The objects of keywords that apply to a value: the schema and all that is `below` it."""
         if not isinstance(schema, dict) or not depth:
             return []
-        found = [schema]
-        below: list[Any] = list(schema.get("allOf", []))
-        if "$ref" in schema:
-            below.append(self.definitions.get(schema["$ref"].removeprefix("#/$defs/"), True))
-        for keyword in ("anyOf", "oneOf"):
-            below += [branch for branch in schema.get(keyword, []) if self._holds(branch, value)][:1]
-        if "if" in schema:
-            held = self._holds(schema["if"], value)
-            below += [schema["if"], schema.get("then", True)] if held else [schema.get("else", True)]
-        if isinstance(value, dict):
-            below += [part for name, part in schema.get("dependentSchemas", {}).items() if name in value]
-        for part in below:
-            found += self._applied(part, value, depth - 1)
-        return found
+        return [schema, *(p for _, part in self.below(schema, value) for p in self.applied(part, value, depth - 1))]
 
     def _normal(self, schemas: list[Any], value: Any) -> Any:
-        parts = [part for schema in schemas for part in self._applied(schema, value)]
+        parts = [part for schema in schemas for part in self.applied(schema, value)]
         if any(part.get("x-label") for part in parts):
             return IGNORED
         if isinstance(value, dict):
             result = {}
             for name, item in value.items():
-                below = _parts_of(parts, name)
+                below = parts_of(parts, name)
                 normal = self._normal(below, item)
                 if not any(
                     isinstance(part, dict)
@@ -98,7 +103,7 @@ class SchemaJudge:
                     result[name] = normal
             return result
         if isinstance(value, list):
-            items = [self._normal(_items_at(parts, index), item) for index, item in enumerate(value)]
+            items = [self._normal(items_at(parts, index), item) for index, item in enumerate(value)]
             return sorted(items, key=canonical) if any(part.get("x-set") for part in parts) else items
         if isinstance(value, str) and any(part.get("format") == "date-time" for part in parts):
             try:
@@ -123,7 +128,7 @@ class SchemaJudges:
         return self._made[key]
 
 
-def _parts_of(parts: list[dict[str, Any]], name: str) -> list[Any]:
+def parts_of(parts: list[dict[str, Any]], name: str) -> list[Any]:
     """What the keywords that apply to an object say of one of its properties."""
     found = []
     for part in parts:
@@ -133,7 +138,7 @@ def _parts_of(parts: list[dict[str, Any]], name: str) -> list[Any]:
     return found
 
 
-def _items_at(parts: list[dict[str, Any]], index: int) -> list[Any]:
+def items_at(parts: list[dict[str, Any]], index: int) -> list[Any]:
     """What the keywords that apply to an array say of the item at an index."""
     found = []
     for part in parts:

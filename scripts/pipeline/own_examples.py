@@ -11,6 +11,7 @@ from pipeline.artifacts import content_id
 from pipeline.asts import SchemaJudges
 from pipeline.dsl import is_refusal
 from pipeline.errors import UserError
+from pipeline.key_order import KeyOrder
 
 KEYS = ("schema", "query", "answer", "language", "current_date")
 
@@ -50,7 +51,7 @@ def read_examples(
                 "language": language,
                 "query": example["query"],
                 "current_date": day,
-                "ast": example["answer"],
+                "ast": KeyOrder(row["schema"]).ordered(example["answer"]),
                 "kind": "refusal" if is_refusal(example["answer"]) else "program",
                 "is_valid": True,
                 "error_type": None,

@@ -67,13 +67,13 @@ def write_queries(
 
 
 def answer(row: dict[str, Any], text: str, language: str) -> str:
-    """What the grammar reads in a request, its keys in the schema's order; not JSON where it reads nothing."""
+    """What the grammar reads in a request; not JSON where it reads nothing."""
     mine = language_of(row, language)
     try:
         instance, unknown = mine.read(text)
     except ValueError as error:
         return f"not a sentence of the embedded language: {error}"
-    return minify(refused_property(mine, unknown) if unknown else mine.ordered(instance))
+    return minify(refused_property(mine, unknown) if unknown else instance)
 
 
 def agrees(row: dict[str, Any], text: str, ast: Any, judge: SchemaJudge) -> bool | None:

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.asts import equal_json
 from pipeline.json_schemas import children
 from pipeline.language import phrase_book
 
@@ -228,22 +227,6 @@ class SchemaLanguage:
         ):
             return value if rng.random() < 0.6 else f'"{value}"'
         return json.dumps(value, ensure_ascii=False)
-
-    def ordered(self, value: Any, schemas: list[Any] | None = None) -> Any:
-        """The value as decoders write it: keys in the schema's order, whole numbers without a fraction."""
-        schemas = [self.schema] if schemas is None else schemas
-        if isinstance(value, list):
-            below = self._items(schemas)
-            return [self.ordered(item, below) for item in value]
-        if not isinstance(value, dict):
-            return int(value) if isinstance(value, float) and value.is_integer() else value
-        for part in self.reachable(schemas):
-            for shown in [*part.get("enum", []), *([part["const"]] if "const" in part else [])]:
-                if isinstance(shown, dict) and equal_json(shown, value):
-                    return shown
-        known = self.properties(schemas)
-        names = [*(name for name in known if name in value), *(name for name in value if name not in known)]
-        return {name: self.ordered(value[name], known.get(name) or self._others(schemas)) for name in names}
 
     # ---- reading
 
