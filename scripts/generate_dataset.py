@@ -238,7 +238,8 @@ def rows_of_schema(
                         "attempts": attempts,
                     }
                 )
-    mixed = [r for pair in zip(*found.values(), strict=False) for r in pair]
+    turns = random.Random(row["schema_id"]).sample(list(found), len(found))  # whose is the odd row differs by schema
+    mixed = [r for turn in zip(*(found[language] for language in turns), strict=False) for r in turn]
     mixed += [r for rows in found.values() for r in rows[min(map(len, found.values())) :]]
     rows: list[dict[str, Any]] = [{**example, "split": "train"} for example in own]
     for split, count in reversed(wanted):

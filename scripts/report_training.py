@@ -27,7 +27,7 @@ from pipeline.prompts import minify
 from pipeline.statistics import paired_difference
 from pipeline.tables import percent
 
-VERSION = 3
+VERSION = 4
 ORDER = ("base", "sft", "dpo")
 SPLITS = {
     "test_seen": "seen schemas, new requests",
@@ -321,7 +321,7 @@ def report_sections(layout: Layout, summary: dict[str, Any], plots: list[Path], 
     if judged:
         sections += [("h", "The judge"), ("p", said_judge(judged)), ("table", judge_table(models, splits))]
     for title, key in (("Data", "dataset"), ("Training", "training"), ("Alignment", "alignment")):
-        lines = [[name, _flat(value)] for name, value in summary[key].items()]
+        lines = [[name, _flat(value)] for name, value in summary[key].items() if value not in (None, {})]
         if lines:
             sections += [("h", title), ("table", [["figure", "value"], *lines])]
     cost = [[name, f"{c['seconds']:.0f}", str(c["peak_memory_mib"])] for name, c in summary["cost"].items()]

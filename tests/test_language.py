@@ -150,3 +150,19 @@ def test_a_schema_gives_phrases_for_its_operators_that_mean_one_operator_of_the_
                 known = [p for language in ("en", "fr") for p in operator_phrases(language, canonical, field["type"])]
                 assert phrase in known
     assert given > 4 * len(schema_rows)
+
+
+def test_an_odd_number_of_rows_favours_no_language(schema_rows):
+    from types import SimpleNamespace
+
+    from generate_dataset import rows_of_schema
+
+    run = SimpleNamespace(languages=["en", "fr"], seed=3)
+    firsts = []
+    for row in schema_rows:
+        options = dataset_options()
+        rows, _ = rows_of_schema(EmbeddedTeacher(options), row, [("train", 6), ("test_seen", 3)], options, run)
+        firsts.append(sum(r["language"] == "en" for r in rows if r["split"] == "test_seen"))
+        assert sum(r["language"] == "en" for r in rows if r["split"] == "train") == 3
+    assert set(firsts) == {1, 2}
+    assert 0.2 < firsts.count(2) / len(firsts) < 0.8
