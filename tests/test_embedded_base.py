@@ -13,7 +13,7 @@ from tests_support import domain_specs
 import build_embedded_base as builder
 from pipeline import pretraining_data as data
 from pipeline.language import phrase_book
-from pipeline.made_up_language import Manner, Words
+from pipeline.made_up_language import Manner, Words, separators
 from pipeline.paths import EMBEDDED_BASE
 
 RECIPE = json.loads((ROOT / "config/embedded_base.json").read_text(encoding="utf-8"))
@@ -89,6 +89,20 @@ def test_schema_documents_answer_with_instances_of_their_schema():
         for prompt, completion in document.rows:
             schema = json.loads(re.search(r"^Schema: (.*)$", prompt, re.MULTILINE)[1])
             assert SchemaJudge(schema).validator.is_valid(json.loads(completion)), completion
+
+
+def test_steps_are_told_apart_by_words_that_all_documents_share_and_the_teacher_does_not_say():
+    words = separators(Words.pieces)
+    assert len(words) > 90
+    said = set(re.findall(r"\w+", json.dumps(phrase_book(), ensure_ascii=False)))
+    assert not {part for text in words for part in re.findall(r"\w+", text)} & said
+    several = 0
+    for number in range(30):
+        for prompt, completion in data.schema_document(random.Random(number), 4, short=True).rows:
+            if len(json.loads(completion).get("steps", [])) > 1:
+                several += 1
+                assert any(word in prompt.rpartition("\nRequest: ")[2] for word in words)
+    assert several > 20
 
 
 def test_keyed_rows_supervise_values_that_their_context_decides():
