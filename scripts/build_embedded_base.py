@@ -460,7 +460,9 @@ def train(options: dict[str, Any], output: Path, device: str, compiled: bool, st
     with (output / "metrics.jsonl").open("a", encoding="utf-8") as log:
         while state["stage"] != "done":
             if bar is None:
-                bar = Progress(stage_of(options, state["stage"])["steps"], f"{state['stage']} steps", 60)
+                bar = Progress(
+                    stage_of(options, state["stage"])["steps"] - state["step"], f"{state['stage']} steps", 60
+                )
             loss = train_step(options, encoder, model, device, state)
             torch.nn.utils.clip_grad_norm_(model.parameters(), options["max_grad_norm"])
             for optimizer in optimizers:
