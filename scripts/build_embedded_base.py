@@ -400,8 +400,8 @@ def resumed(
 def orthogonalized(grad: Any, coefficients: tuple[float, float, float], steps: int, eps: float) -> Any:
     """What torch's Muon does to a matrix, in the precision of the matrix.
 
-    torch does it in bf16, which CPUs without instructions for it multiply fifty times as slowly as fp32: eleven of eighteen
-    seconds of a step of this model went there.
+    torch does it in bf16, which CPUs without instructions for it multiply some eighty times as slowly as fp32: eleven of
+    eighteen seconds of a step of this model went there.
     """
     import torch
 

@@ -218,6 +218,31 @@ def test_training_and_use_see_the_same_tokens(tiny_student, schema_rows):
     assert renderer.request(schema, "a request", "2024-03-17") == renderer.prompt(messages)
 
 
+@pytest.mark.parametrize("shape", [(8, 24), (24, 8)])
+def test_muon_makes_the_same_update_in_fp32_as_torch_does_in_bf16(shape, monkeypatch):
+    import torch
+    from torch.optim import _muon
+
+    before = _muon._zeropower_via_newtonschulz
+    monkeypatch.setattr(_muon, "_zeropower_via_newtonschulz", before)  # put back after the test
+    monkeypatch.setattr(builder, "multiplies_bf16", lambda device: False)
+    options = {"learning_rate": 0.1, "weight_decay": 0.0}
+    made = []
+    for patched in (False, True):
+        torch.manual_seed(1)
+        model = torch.nn.Linear(*shape[::-1])
+        model.device = torch.device("cpu")
+        muon = builder.optimizers_of(options, model)[0]
+        if not patched:
+            _muon._zeropower_via_newtonschulz = before
+        start = model.weight.detach().clone()
+        model.weight.grad = torch.randn(shape)
+        muon.step()
+        made.append(model.weight.detach() - start)
+    assert not torch.equal(*made)
+    assert (made[0] - made[1]).norm() < 0.05 * made[1].norm()
+
+
 def test_the_builder_goes_on_from_its_checkpoint_and_ends(tmp_path, monkeypatch):
     from conftest import TINY
 

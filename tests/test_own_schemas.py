@@ -213,6 +213,11 @@ def test_a_pattern_that_the_engine_misreads_is_left_to_validation(pattern, stran
     assert enforceable({"type": "string", "pattern": r'^[^\s"]+$'})[1] == ()
 
 
+def test_brackets_that_are_hard_to_tell_from_classes_end_in_no_traceback():
+    for pattern in ("^[]a]+$", "^[^]b]+$", r"^\[z-a]$", r"^\[[a-z]+\]$"):
+        enforceable({"type": "string", "pattern": pattern})
+
+
 @pytest.mark.parametrize("name", ["calendar_event", "shop_order", "search_query"])
 @pytest.mark.parametrize("language", ["en", "fr"])
 def test_requests_hold_their_instances_and_are_read_back(name, language):

@@ -13,7 +13,7 @@ from pipeline.prompts import minify
 from pipeline.rewrite import to_grammar
 
 EVERYTHING = "everything"
-CLASS = re.compile(r"\[(?:\\.|[^\]\\])+\]")
+CLASS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]")
 
 
 def compile_grammar(text: str) -> str:
@@ -91,7 +91,10 @@ def misread(pattern: str) -> bool:
     llguidance 1.9 does where a class of characters holds all that JSON writes with a letter ("\\n"), but not those two.
     """
     for found in CLASS.findall(pattern):
-        holds = re.compile(found).match
+        try:
+            holds = re.compile(found).match
+        except re.error:  # no class by itself, as what stands after an escaped bracket: validation reads it rightly
+            return True
         if all(map(holds, "\b\f\n\r\t")) and not all(map(holds, '"\\')):
             return True
     return False

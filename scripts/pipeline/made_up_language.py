@@ -128,7 +128,7 @@ def separators(pieces: tuple[str, ...]) -> tuple[str, ...]:
     """What stands between steps, in all documents: three signs, and words alone or after a comma.
 
     Words that a document draws for itself join conditions of one step, so these have to be known. Two words are learned
-    as themselves and SFT added no third to them; many, of all `pieces` (`Words.pieces`), are learned as a kind of word.
+    as themselves, and after SFT others were told from them hardly better than by chance; many, of all `pieces` (`Words.pieces`), are learned as a kind of word.
     """
     rng, known = random.Random(9), ["dwo", "tsa"]
     while pieces and len(known) < 48:
