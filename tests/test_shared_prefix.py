@@ -67,11 +67,11 @@ def gradients(model: torch.nn.Module, loss: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("dtype", "limit"), [(torch.float64, 1e-9), (torch.float32, 1e-5)])
-@pytest.mark.parametrize(("lora", "scores"), [(False, 1 << 25), (True, 1 << 25), (True, 5000)])
+@pytest.mark.parametrize(("lora", "scores"), [(False, 1 << 25), (True, 1 << 25), (True, 5000), (True, 1)])
 def test_loss_and_gradients_equal_those_of_separate_rows(
     tiny_student, norms_keep_their_dtype, monkeypatch, dtype, limit, lora, scores
 ):
-    """All weights and LoRA; with LoRA the head is not trained, and its scores are made in pieces, here of two tokens."""
+    """All weights and LoRA; with LoRA the head is not trained, and its scores are made a part of the vocabulary at a time."""
     monkeypatch.setattr(shared_prefix, "MOST_SCORES", scores)
     model = with_lora(tiny_student.model) if lora else copy.deepcopy(tiny_student.model)
     model = model.to(dtype)

@@ -14,7 +14,7 @@ import torch
 from transformers import DynamicCache
 
 IGNORE = -100
-MOST_SCORES = 1 << 25
+MOST_SCORES = 1 << 24
 """Scores of the head that are made at once where they need not be kept."""
 
 
@@ -69,16 +69,18 @@ def labelled_hidden(body: Any, group: PrefixGroup) -> tuple[torch.Tensor, torch.
     """
     device = next(body.parameters()).device
     prefix, suffixes, labels = (t.to(device) for t in (group.prefix, group.suffixes, group.labels))
-    prefix_cache = DynamicCache()
+    prefix_cache = DynamicCache(config=body.config)  # sliding layers keep the part of the prefix that rows can see
     before = body(input_ids=prefix[None], past_key_values=prefix_cache, use_cache=True).last_hidden_state[:, -1:]
     states, targets, numbers = [], [], []
     for rows in length_batches(group.lengths):
         index = torch.tensor(rows, device=device)
         width = max(group.lengths[row] for row in rows)
-        cache = DynamicCache()
+        cache = DynamicCache(config=body.config)
         for number, layer in enumerate(prefix_cache.layers):
             repeated = (part.expand(len(rows), -1, -1, -1) for part in (layer.keys, layer.values))
             cache.update(*repeated, number)
+            if layer.is_sliding:
+                cache.layers[number].cumulative_length = len(prefix)
         hidden = body(input_ids=suffixes[index, :width], past_key_values=cache, use_cache=True).last_hidden_state
         predicting = torch.cat([before.expand(len(rows), -1, -1), hidden[:, :-1]], dim=1)
         wanted = labels[index, :width]
@@ -109,32 +111,38 @@ def length_batches(lengths: list[int], waste: float = 0.15, small: int = 1024) -
 
 
 class _FrozenHead(torch.autograd.Function):
-    """Log-probabilities under a head that is not trained, a piece of the scores at a time.
+    """Log-probabilities under a head that is not trained, one part of the vocabulary at a time.
 
     A token's log-probability has one gradient with respect to its hidden state, the label's row of the head less the
-    expected row; it is made while the scores are there (as Liger Kernel does for the loss, arXiv 2410.10989), so that no
-    scores are kept: with Gemma's vocabulary they take a megabyte a token.
+    expected row. Total and expected row are summed as flash attention sums (arXiv 2205.14135; the head's rows are keys and
+    values), so that no score is kept: with Gemma's vocabulary they take a megabyte a token.
     """
 
     @staticmethod
     def forward(
         ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        found, right, slopes = [], [], []
-        size = max(1, MOST_SCORES // weight.shape[0])
-        for states, wanted in zip(hidden.split(size), labels.split(size), strict=True):
-            scores = _precise(states.to(weight.dtype) @ weight.T)
-            right.append(scores.argmax(-1) == wanted)
-            total = scores.logsumexp(-1, keepdim=True)
-            found.append(scores.gather(-1, wanted[:, None])[:, 0] - total[:, 0])
+        states = hidden.to(weight.dtype).T
+        size = max(1, MOST_SCORES // len(labels))
+        exact = torch.float64 if weight.dtype == torch.float64 else torch.float32
+        highest = torch.full(labels.shape, -torch.inf, dtype=exact, device=hidden.device)
+        total, wanted = torch.zeros_like(highest), torch.zeros_like(highest)
+        expected = torch.zeros(states.shape, dtype=exact, device=hidden.device)
+        for start in range(0, len(weight), size):
+            part = weight[start : start + size]
+            scores = _precise(part @ states)
+            inside = ((labels >= start) & (labels < start + size)).nonzero()[:, 0]
+            wanted[inside] = scores[labels[inside] - start, inside]
+            before, highest = highest, torch.maximum(highest, scores.amax(0))
+            weights, fading = scores.sub_(highest).exp_(), (before - highest).exp_()
+            total.mul_(fading).add_(weights.sum(0))
             if ctx.needs_input_grad[0]:
-                surprise = scores.sub_(total).exp_().neg_()
-                surprise[torch.arange(len(wanted), device=wanted.device), wanted] += 1
-                slopes.append((surprise.to(weight.dtype) @ weight).to(hidden.dtype))
-        ctx.save_for_backward(*([torch.cat(slopes)] if slopes else []))
-        rightly = torch.cat(right)
-        ctx.mark_non_differentiable(rightly)
-        return torch.cat(found), rightly
+                expected.mul_(fading).add_(part.T @ weights.to(weight.dtype))
+        if ctx.needs_input_grad[0]:
+            ctx.save_for_backward((weight[labels] - (expected / total).T).to(hidden.dtype))
+        right = wanted == highest
+        ctx.mark_non_differentiable(right)
+        return wanted - highest - total.log(), right
 
     @staticmethod
     def backward(ctx: Any, slope: torch.Tensor, _: Any) -> tuple[torch.Tensor, None, None]:
