@@ -19,9 +19,9 @@ import common
 MODE = "free"
 
 
-def results(root: Path, model: str) -> dict[tuple[str, str], dict[str, Any]]:
+def results(root: Path, model: str, run: str = "*") -> dict[tuple[str, str], dict[str, Any]]:
     """(root, row_id) -> evaluation row of a model, free decoding. Exits where the root has not one such evaluation."""
-    found = list(root.glob(f"student_runs/*/eval/{model}/evaluation_results.jsonl"))
+    found = list(root.glob(f"student_runs/{run}/eval/{model}/evaluation_results.jsonl"))
     if len(found) != 1:
         sys.exit(
             f"error: {root} has {len(found)} evaluations of {model} in place of one; run evaluate_student.py there"
@@ -30,10 +30,36 @@ def results(root: Path, model: str) -> dict[tuple[str, str], dict[str, Any]]:
     return {(root.name, row["row_id"]): row for row in rows if row["mode"] == MODE}
 
 
-def main(argv: list[str] | None = None) -> int:
+def compare(
+    pooled: dict[str, dict[tuple[str, str], dict[str, Any]]], against: str, splits: list[str]
+) -> list[dict[str, Any]]:
+    """Exact match and validity of each model's pooled rows on each split, paired with `against`; printed, too."""
     from pipeline.statistics import paired_difference, rate
     from pipeline.tables import percent
 
+    table, width = [], max(map(len, pooled))
+    for split in splits:
+        for model, found in pooled.items():
+            mine = {key: row for key, row in found.items() if row["split"] == split}
+            cluster = lambda key, row: f"{key[0]} {row['schema_id']}"
+            exact = rate((cluster(k, row), bool(row["exact_match"])) for k, row in mine.items())
+            valid = rate((cluster(k, row), bool(row["schema_valid"])) for k, row in mine.items())
+            other = pooled[against]
+            difference = paired_difference(
+                (cluster(k, row), bool(other[k]["exact_match"]), bool(row["exact_match"]))
+                for k, row in mine.items()
+                if k in other
+            )
+            said = f"{split:<10} {model:<{width}} exact {percent(exact)}  valid {percent(valid)}  ({len(mine)} rows)"
+            if model != against and difference["low"] is not None:
+                low, high = (100 * difference[side] for side in ("low", "high"))
+                said += f"  minus {against} {100 * difference['difference']:+.1f} ({low:+.1f} to {high:+.1f})"
+            print(said)
+            table.append({"split": split, "model": model, "exact": exact, "valid": valid, "difference": difference})
+    return table
+
+
+def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("roots", nargs="+", type=Path)
     parser.add_argument("--models", nargs="+", default=["base", "sft", "dpo"])
@@ -43,25 +69,7 @@ def main(argv: list[str] | None = None) -> int:
     pooled = {model: {k: v for root in args.roots for k, v in results(root, model).items()} for model in args.models}
     if args.against not in pooled:
         parser.error(f"--against {args.against} is not among --models {' '.join(args.models)}")
-    table = []
-    for split in args.splits:
-        for model, found in pooled.items():
-            mine = {key: row for key, row in found.items() if row["split"] == split}
-            cluster = lambda key, row: f"{key[0]} {row['schema_id']}"
-            exact = rate((cluster(k, row), bool(row["exact_match"])) for k, row in mine.items())
-            valid = rate((cluster(k, row), bool(row["schema_valid"])) for k, row in mine.items())
-            other = pooled[args.against]
-            difference = paired_difference(
-                (cluster(k, row), bool(other[k]["exact_match"]), bool(row["exact_match"]))
-                for k, row in mine.items()
-                if k in other
-            )
-            said = f"{split:<10} {model:<6} exact {percent(exact)}  valid {percent(valid)}  ({len(mine)} rows)"
-            if model != args.against and difference["low"] is not None:
-                low, high = (100 * difference[side] for side in ("low", "high"))
-                said += f"  minus {args.against} {100 * difference['difference']:+.1f} ({low:+.1f} to {high:+.1f})"
-            print(said)
-            table.append({"split": split, "model": model, "exact": exact, "valid": valid, "difference": difference})
+    table = compare(pooled, args.against, args.splits)
     common.print_result({"name": "seeds", "roots": [root.name for root in args.roots], "mode": MODE, "table": table})
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from datetime import date
 
 import pytest
@@ -60,6 +61,24 @@ def test_prefixes_are_read_once_or_repeated_in_pieces_or_whole_with_the_same_ans
     monkeypatch.setattr(attention.forward, "__module__", "elsewhere")
     assert run() == once
     assert len(seen) == pieces
+
+
+def test_prompts_run_beside_others_of_like_length_and_once_for_all_their_rows(tiny_student):
+    rng = random.Random("prompts")
+    draw = lambda count: [rng.randrange(100, 2000) for _ in range(count)]
+    prefix = draw(900)
+    prompts = [prefix + draw(count) for count in (401, 2, 400, 3)] * 3
+    run = []
+    hook = tiny_student.model.model.register_forward_pre_hook(
+        lambda _, args, kwargs: run.append(kwargs["input_ids"].shape), with_kwargs=True
+    )
+    made = generate(tiny_student.model, prompts, end_ids=set(), max_new_tokens=6)
+    hook.remove()
+    assert sorted(run[:3]) == [(1, 900), (2, 3), (2, 401)]
+    assert {shape[0] for shape in run[3:]} == {12}
+    assert [answer.tokens for answer in made] == 3 * [
+        plain_greedy(tiny_student.model, prompt, set(), 6) for prompt in prompts[:4]
+    ]
 
 
 def test_a_step_is_as_wide_as_leaves_little_padding():

@@ -1,13 +1,16 @@
-"""A prompt's token ids are those of its whole text, whatever is tokenized once for many rows."""
+"""A prompt's token ids are those of its whole text, whatever is tokenized once for many rows; values keep their worth."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 from conftest import TINY
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.prompts import REQUEST, render_prompt
+from pipeline.constraints import lets_through
+from pipeline.prompts import REQUEST, minify, render_prompt
 from pipeline.student import Renderer, load_tokenizer
 
 
@@ -65,3 +68,14 @@ def test_a_tokenizer_that_merges_over_the_border_gets_whole_texts():
         messages = [{"role": "user", "content": "ba" + REQUEST + query}]
         assert renderer.prompt(messages) == whole(renderer, messages)
         assert vocabulary["a\n"] in renderer.prompt(messages)
+
+
+@given(st.recursive(st.floats(allow_nan=False, allow_infinity=False) | st.text('e-019."\\'), st.lists))
+@example([1e-06, -2.5e-07, "1e-06", 'x\\"1e-07'])
+def test_compact_json_keeps_every_value(value):
+    assert json.loads(minify(value)) == value
+
+
+@given(st.floats(1e-12, 9))
+def test_a_grammar_with_bounds_lets_small_numbers_through_as_they_are_written(number):
+    assert lets_through(minify({"type": "number", "minimum": 0, "maximum": 10}), number)

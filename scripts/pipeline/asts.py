@@ -19,6 +19,7 @@ from jsonschema.protocols import Validator
 
 from pipeline.artifacts import canonical
 from pipeline.dsl import is_refusal, steps_of
+from pipeline.formats import FORMATS
 
 IGNORED = "label"
 
@@ -28,7 +29,7 @@ class SchemaJudge:
 
     def __init__(self, schema: dict[str, Any]) -> None:
         self.schema = schema
-        self.validator: Validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+        self.validator: Validator = Draft202012Validator(schema, format_checker=FORMATS)
         self.definitions = schema.get("$defs", {}) if isinstance(schema, dict) else {}
         self._validators: dict[int, Validator] = {}
 

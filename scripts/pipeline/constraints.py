@@ -122,7 +122,7 @@ def _well_read(schema: Any, unenforced: set[str]) -> Any:
 def _enforceable(text: str) -> tuple[str | None, tuple[str, ...]]:
     import json
 
-    from jsonschema import Draft202012Validator
+    from pipeline.formats import FORMATS
 
     unenforced: set[str] = set()
     schema = _well_read(to_grammar(json.loads(text)), unenforced)
@@ -139,7 +139,7 @@ def _enforceable(text: str) -> tuple[str | None, tuple[str, ...]]:
         )
         if unknown := re.search(r"Unknown format: (\S+)", problem):
             formats.add(unknown[1])
-            if unknown[1] in Draft202012Validator.FORMAT_CHECKER.checkers:
+            if unknown[1] in FORMATS.checkers:
                 unenforced.add("format")
         elif "oneOf" in problem:
             keys.add("oneOf")

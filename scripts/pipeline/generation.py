@@ -8,6 +8,7 @@ sliding windows included. Where a grammar leaves no choice its tokens are taken 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from transformers.cache_utils import DynamicLayer
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from pipeline.shared_prefix import common_prefix_length
+from pipeline.shared_prefix import common_prefix_length, length_batches
 
 SHARED_PREFIX = "sdpa_shared_prefix"
 MOST_FORCED = 16
@@ -221,6 +222,46 @@ class _Batch:
         self.columns, self.ends = self.columns[index], self.ends[index]
         self.prefixes.keep(slots)
 
+    def _part(self, rows: list[int]) -> _Batch:
+        """A batch of these rows, ascending, before their own tokens."""
+        part = copy.copy(self)
+        part.own = DynamicCache()
+        part.own.layer_class_to_replicate = RoomyLayer
+        part.ends, part.columns = self.ends[rows], self.columns[rows]
+        part.prefixes = Prefixes(self.prefixes.caches, self.prefixes.rows)
+        part.prefixes.keep(rows)
+        return part
+
+    def start(self, prompts: list[list[int]]) -> torch.Tensor:
+        """Last hidden states (B, H) of the prompts, whose own tokens are run.
+
+        Prompts of like length run together, so that padding stays small, and one that several rows have runs once.
+        """
+        new = [prompt[end:] for prompt, end in zip(prompts, self.ends.tolist(), strict=True)]
+        if not self.shared:
+            return self.run(new)
+        places = {tuple(prompt): row for row, prompt in reversed(list(enumerate(prompts)))}
+        different = sorted(places.values())
+        batches = [
+            sorted(different[i] for i in batch) for batch in length_batches([len(new[row]) for row in different])
+        ]
+        parts = [self._part(rows) for rows in batches]
+        hidden = torch.cat([part.run([new[row] for row in rows]) for part, rows in zip(parts, batches, strict=True)])
+        order = {row: place for place, row in enumerate(row for rows in batches for row in rows)}
+        index = torch.tensor([order[places[tuple(prompt)]] for prompt in prompts], device=self.device)
+        width = max(part.columns.shape[1] for part in parts)
+        fill = lambda tensor, size, value: torch.nn.functional.pad(tensor, size, value=value)
+        self.columns = torch.cat([fill(p.columns, (0, width - p.columns.shape[1]), -1) for p in parts])[index]
+        self.ends = torch.cat([part.ends for part in parts])[index]
+        for number in range(len(parts[0].own.layers)):
+            layers = [part.own.layers[number] for part in parts]
+            keys, values = (
+                torch.cat([fill(x, (0, 0, 0, width - x.shape[-2]), 0.0) for x in states])[index]
+                for states in ([layer.keys for layer in layers], [layer.values for layer in layers])
+            )
+            self.own.update(keys, values, number)
+        return hidden[index]
+
     def run(self, new: list[list[int]]) -> torch.Tensor:
         """Last hidden states (B, H) after each row's new tokens, at least one a row."""
         counts = torch.tensor([len(tokens) for tokens in new], device=self.device)
@@ -285,7 +326,7 @@ def _generate(
 ) -> list[Generated]:
     head = model.lm_head
     batch = _Batch(model.model, prompts, shared)
-    last = batch.run([prompt[end:] for prompt, end in zip(prompts, batch.ends.tolist(), strict=True)])
+    last = batch.start(prompts)
 
     results = [Generated() for _ in prompts]
     active = list(range(len(prompts)))

@@ -6,7 +6,9 @@ Rows of one schema and date share everything up to the request, so that the long
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from pipeline.calendar import periods, render_calendar
@@ -19,9 +21,20 @@ REQUEST = "\nRequest: "
 """What stands between all that rows of one schema and date share and what is a row's own."""
 
 
+_TEXT_OR_SMALL = re.compile(r'"(?:[^"\\]|\\.)*"|[0-9.]+e-[0-9]+')
+"""A string of JSON, or a number near zero as Python writes it."""
+
+
 def minify(value: Any) -> str:
-    """Compact JSON in the order of its keys: the one spelling of schemas and answers everywhere."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """Compact JSON in the order of its keys: the one spelling of schemas and answers everywhere.
+
+    Numbers near zero are written out (0.000001, not 1e-06): grammars of numbers with bounds know no exponents.
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if "e-" not in text:
+        return text
+    written_out = lambda found: found[0] if found[0][0] == '"' else format(Decimal(found[0]), "f")
+    return _TEXT_OR_SMALL.sub(written_out, text)
 
 
 def render_prompt(schema: dict[str, Any], query: str, current_date: str) -> list[dict[str, str]]:
