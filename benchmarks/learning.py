@@ -44,7 +44,6 @@ RUNS = {
     "updates-27": Run(flags=("--max-steps", "27")),
     "updates-81": Run(),
     "updates-162": Run(flags=("--epochs", "2")),
-    "random-81": Run(flags=ALL_WEIGHTS, random=True),
     "random-162": Run(flags=(*ALL_WEIGHTS, "--epochs", "2"), random=True),
     "rank-4": Run(flags=("--lora-rank", "4", "--lora-alpha", "8")),
     "rank-128": Run(flags=("--lora-rank", "128", "--lora-alpha", "256")),
@@ -53,7 +52,7 @@ RUNS = {
     "13x50": Run("13x50"),
 }
 TABLES = {
-    "time": ["base", "updates-27", "updates-81", "updates-162", "random-81", "random-162"],
+    "time": ["base", "updates-27", "updates-81", "updates-162", "random-162"],
     "weights": ["updates-81", "rank-4", "rank-128", "all-weights"],
     "rows": ["updates-81", "54x12", "13x50"],
 }

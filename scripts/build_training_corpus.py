@@ -24,7 +24,7 @@ from pipeline.errors import UserError
 from pipeline.paths import Layout
 from pipeline.progress import Progress
 
-VERSION = 2
+VERSION = 3
 SPLITS = ("train", "validation")
 
 

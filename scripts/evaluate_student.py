@@ -46,7 +46,7 @@ from pipeline.paths import Layout
 from pipeline.progress import Progress
 from pipeline.teacher import make_teacher, teacher_facts
 
-VERSION = 6
+VERSION = 7
 
 
 def choose_model(options: SimpleNamespace, layout: Layout, base: bool) -> tuple[str, Path | None]:

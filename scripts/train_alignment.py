@@ -29,7 +29,7 @@ from pipeline.paths import Layout
 from pipeline.progress import progress
 from pipeline.statistics import paired_difference
 
-VERSION = 3
+VERSION = 4
 
 
 def make_groups(pairs: list[dict[str, Any]], renderer: Any, size: int) -> list[dict[str, Any]]:

@@ -36,7 +36,7 @@ from pipeline.errors import UserError
 from pipeline.paths import Layout
 from pipeline.processes import main_process, processes
 
-VERSION = 3
+VERSION = 4
 LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
 
 

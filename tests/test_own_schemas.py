@@ -233,6 +233,26 @@ def test_requests_hold_their_instances_and_are_read_back(name, language):
         assert own_schemas.agrees(row, query.text, query.expected, judge)
 
 
+@pytest.mark.parametrize(
+    ("kind", "valid", "invalid"),
+    [
+        ("duration", ["PT0S", "P4DT12H30M5S", "P3W", "P1Y"], ["PT", "P", "P1D2H", "P1Y2W", "PT1D", "P\u0661D"]),
+        ("iri", ["http://\u0192.\u00df\u00e5r/?\u00e9=\u03c0#x", "urn:x"], ["/a", "http://a b", "\u00e9"]),
+        ("iri-reference", ["/\u00e9", "#x"], ["a b", "\\a"]),
+        ("email", ["a@b.c"], ["a"]),
+    ],
+)
+def test_every_format_is_checked_and_enforced_or_named(kind, valid, invalid):
+    schema = {"type": "string", "format": kind}
+    judge, (text, unenforced) = SchemaJudge(schema), enforceable(schema)
+    for value in valid:
+        assert judge.is_valid(value), value
+        assert lets_through(text, value), value
+    for value in invalid:
+        assert not judge.is_valid(value), value
+        assert "format" in unenforced or not lets_through(text, value), value
+
+
 def test_instances_of_constructs_of_every_kind_are_valid():
     schemas = [schema for schema, _, _ in CASES]
     schemas += [
