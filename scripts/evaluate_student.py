@@ -22,6 +22,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -41,7 +43,7 @@ from pipeline.evaluation import (
     summarise,
     traits,
 )
-from pipeline.judging import calibrate
+from pipeline.judging import Verdicts, calibrate
 from pipeline.paths import Layout
 from pipeline.progress import Progress
 from pipeline.teacher import make_teacher, teacher_facts
@@ -124,12 +126,12 @@ def measure(
     rows: list[dict[str, Any]],
     part: Path,
     key: str,
+    verdict: Verdicts | None,
 ) -> list[dict[str, Any]]:
     """The result rows, each schema's written to `part` as soon as it is answered."""
     from pipeline.asts import SchemaJudges
 
     answerer = make_answerer(options, adapter)
-    teacher = make_teacher(options.teacher, options.run) if options.evaluation.judge else None
     results = kept_results(part, key)
     judges = SchemaJudges()
     # Both modes of a row stand side by side: they share the pass over the prompt.
@@ -155,9 +157,7 @@ def measure(
                 mine, [row for row, _ in job], constrained=[mode == "constrained" for _, mode in job]
             )
             for (row, mode), schema_row, answer in zip(job, mine, answers, strict=True):
-                ask = None
-                if teacher is not None:
-                    ask = lambda ast, row=row, s=schema_row: teacher.judge(s, row["query"], row["current_date"], ast)
+                ask = partial(verdict, schema_row, row) if verdict else None
                 result = judged(row, answer, mode, judges.of(schema_row), ask) | traits(row, schema_row)
                 file.write(json.dumps(result, ensure_ascii=False) + "\n")
                 results.append(result)
@@ -168,14 +168,12 @@ def measure(
 
 
 def judge_of(
-    options: SimpleNamespace, schemas: dict[str, dict[str, Any]], rows: list[dict[str, Any]]
+    options: SimpleNamespace, schemas: dict[str, dict[str, Any]], rows: list[dict[str, Any]], verdict: Verdicts | None
 ) -> dict[str, Any] | None:
     """The judge's error on planted ASTs, where a judge is asked for."""
-    if not options.evaluation.judge or not options.evaluation.judge_rows:
+    if verdict is None or not options.evaluation.judge_rows:
         return None
-    teacher = make_teacher(options.teacher, options.run)
-    print(f"evaluation: judging the judge, {teacher.name}, on planted answers")
-    verdict = lambda schema_row, row, ast: teacher.judge(schema_row, row["query"], row["current_date"], ast)
+    print(f"evaluation: judging the judge, {verdict.teacher.name}, on planted answers")
     return calibrate(verdict, schemas, rows, options.evaluation.judge_rows, options.run.seed)
 
 
@@ -185,14 +183,15 @@ def summary_of(
     results: list[dict[str, Any]],
     splits: list[str],
     modes: list[str],
+    asked: bool,
     judge: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    """The evaluation summary."""
+    """The evaluation summary; `asked` and `judge` are those of `summarise`."""
     cut = lambda split, mode: [r for r in results if r["split"] == split and r["mode"] == mode]
     return {
         "run": run,
         "model": model,
-        "splits": {s: {m: summarise(cut(s, m), judge) for m in modes} for s in splits if cut(s, modes[0])},
+        "splits": {s: {m: summarise(cut(s, m), asked, judge) for m in modes} for s in splits if cut(s, modes[0])},
         "judge": judge,
         "slices": {s: {m: slices(cut(s, m)) for m in modes} for s in splits if cut(s, modes[0])},
     }
@@ -205,9 +204,10 @@ def table_of(summary: dict[str, Any]) -> str:
     lines = []
     for split, modes in summary["splits"].items():
         for mode, values in modes.items():
+            missing = f", {lacking} verdicts missing" if (lacking := values.get("verdicts_missing")) else ""
             lines.append(
                 f"  {split:<11} {mode:<12} exact {percent(values['exact_match'])}  valid {percent(values['schema_valid'])}"
-                f"  ({values['rows']} rows, {values['schemas']} schemas)"
+                f"  ({values['rows']} rows, {values['schemas']} schemas{missing})"
             )
     return "\n".join(lines)
 
@@ -264,15 +264,19 @@ def main(argv: list[str] | None = None) -> int:
         check_unseen(layout, rows)
         part = folder / "evaluation_answers.part"
         part.parent.mkdir(parents=True, exist_ok=True)
-        results = measure(options, adapter, schemas, rows, part, content_id(stage.facts))
+        verdict = Verdicts(make_teacher(options.teacher, options.run)) if options.evaluation.judge else None
+        results = measure(options, adapter, schemas, rows, part, content_id(stage.facts), verdict)
         stage.set_aside()
         write_jsonl(results_path, results)
         part.unlink()
         part.with_name(part.name + ".facts").unlink(missing_ok=True)
-        judge = judge_of(options, schemas, rows)
-        summary = summary_of(options.run.name, name, results, splits, options.evaluation.modes, judge)
+        judge = judge_of(options, schemas, rows, verdict)
+        modes = options.evaluation.modes
+        summary = summary_of(options.run.name, name, results, splits, modes, verdict is not None, judge)
         write_json(folder / "evaluation_summary.json", summary)
         print(table_of(summary))
+        if verdict and verdict.gone:
+            print(f"evaluation: verdicts are missing, {verdict.gone}; --force asks again", file=sys.stderr)
         stage.finish({"rows": len(results)}, f"{len(results)} answers judged -> {folder}")
     return 0
 

@@ -27,7 +27,8 @@ from pipeline.prompts import minify
 from pipeline.statistics import paired_difference
 from pipeline.tables import percent
 
-VERSION = 4
+VERSION = 5
+USE_VERDICTS = ("semantic_pass", "wrong_but_valid")
 ORDER = ("base", "sft", "dpo")
 SPLITS = {
     "test_seen": "seen schemas, new requests",
@@ -113,7 +114,9 @@ def metric_table(models: dict[str, Any], split: str) -> list[list[str]]:
     lines = [["model", "decoding", *metrics]]
     for summary in models.values():
         for mode, values in summary["splits"].get(split, {}).items():
-            lines.append([summary["label"], mode, *(percent(values[metric]) for metric in metrics)])
+            missing = f", {lacking} verdicts missing" if (lacking := values.get("verdicts_missing")) else ""
+            cells = [percent(values[m]) + (missing if m in USE_VERDICTS else "") for m in metrics]
+            lines.append([summary["label"], mode, *cells])
     return lines
 
 
@@ -128,15 +131,16 @@ def slice_table(summary: dict[str, Any], split: str) -> list[list[str]]:
 
 def judge_table(models: dict[str, Any], splits: list[str]) -> list[list[str]]:
     """Header and lines: the judge's error on planted answers, and the rates that used its verdicts with their correction."""
-    lines = [["model", "split", "decoding", "verdicts", "semantic_pass", "corrected"]]
+    lines = [["model", "split", "decoding", "verdicts", "missing", "semantic_pass", "corrected"]]
     for summary in models.values():
         for split in splits:
             for mode, values in summary["splits"].get(split, {}).items():
-                if not values.get("verdicts"):
+                given, missing = values.get("verdicts", 0), values.get("verdicts_missing", 0)
+                if not given + missing:
                     continue
-                better = values["semantic_pass_corrected"]
+                better = values.get("semantic_pass_corrected")
                 said = "-" if better is None else f"{100 * better:.1f} %"
-                cells = [summary["label"], split, mode, str(values["verdicts"]), percent(values["semantic_pass"])]
+                cells = [summary["label"], split, mode, str(given), str(missing), percent(values["semantic_pass"])]
                 lines.append([*cells, said])
     return lines
 
@@ -318,8 +322,8 @@ def report_sections(layout: Layout, summary: dict[str, Any], plots: list[Path], 
         if failures:
             sections.append(("table", [["failure", "rows"], *[[k, str(v)] for k, v in failures.items()]]))
     judged = next((m["judge"] for m in models.values() if m.get("judge")), None)
-    if judged:
-        sections += [("h", "The judge"), ("p", said_judge(judged)), ("table", judge_table(models, splits))]
+    if len(verdicts := judge_table(models, splits)) > 1:
+        sections += [("h", "The judge"), *([("p", said_judge(judged))] if judged else []), ("table", verdicts)]
     for title, key in (("Data", "dataset"), ("Training", "training"), ("Alignment", "alignment")):
         lines = [[name, _flat(value)] for name, value in summary[key].items() if value not in (None, {})]
         if lines:

@@ -8,11 +8,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import ROOT, run_script
+from odd_server import Server, drops, fails, says
 from tests_support import config_for, copied, ok, refused, rows_of
 
 SCRIPTS = sorted(p.name for p in (ROOT / "scripts").glob("*.py"))
@@ -309,11 +312,52 @@ def test_evaluation_without_an_adapter_says_which_and_ends_with_a_summary(traine
         "semantic_pass",
         "wrong_but_valid",
         "verdicts",
+        "verdicts_missing",
         "semantic_pass_corrected",
     } == set(figures)
     rows = rows_of(folder / "evaluation_results.jsonl")
     assert len(rows) == 2 * (figures["rows"] + summary["splits"]["test_seen"]["free"]["rows"])
     assert "up to date" in ok("evaluate_student.py", "--config", config, "--splits", "test,test_seen")
+
+
+@pytest.mark.parametrize("lost", ["one call", "the server"])
+def test_a_judge_lost_midway_leaves_verdicts_out_and_every_figure_says_how_many(root, lost):
+    server, asked = Server(), []
+
+    def reply(handler: Any) -> None:
+        if "correct" not in json.dumps(server.requests[-1].get("format")):
+            return says({"refusal": {"reason": "r", "suggestion": "s"}})(handler)
+        asked.append(handler)
+        if len(asked) != 3:
+            return says({"correct": True})(handler)
+        if lost == "one call":
+            return fails(500)(handler)
+        drops(handler)
+        return threading.Thread(target=server.stop).start()
+
+    server.replies = [reply]
+    flags = ("--config", str(root / "config.json"), "--ollama", "tiny", "--splits", "test,test_seen", "--modes", "free")
+    judge = (
+        "--teacher-kind",
+        "ollama",
+        "--ollama-host",
+        server.host,
+        "--teacher-model",
+        "tiny",
+        "--teacher-retries",
+        "0",
+    )
+    out = ok("evaluate_student.py", *flags, *judge, "--teacher-concurrency", "1", "--judge-rows", "0")
+    folder = root / "out/student_runs/embedded/eval/ollama-tiny"
+    summary = json.loads((folder / "evaluation_summary.json").read_text())
+    figures = [modes["free"] for modes in summary["splits"].values()]
+    given, missing = (sum(f[key] for f in figures) for key in ("verdicts", "verdicts_missing"))
+    assert given >= 2
+    assert missing == 1 if lost == "one call" else missing > 1
+    assert out.count("verdicts missing") == sum(f["verdicts_missing"] > 0 for f in figures)
+    rows = rows_of(folder / "evaluation_results.jsonl")
+    assert len(rows) == sum(f["rows"] for f in figures)
+    assert sum(row["teacher_verdict"] is True for row in rows) == given
 
 
 def test_a_test_row_in_the_corpus_stops_the_evaluation(trained, tmp_path):

@@ -181,13 +181,17 @@ def judged(
     }
 
 
-def summarise(results: list[dict[str, Any]], judge: dict[str, Any] | None) -> dict[str, Any]:
-    """rows, schemas, every metric's rate with its interval, and semantic_pass corrected for the judge's error."""
+def summarise(results: list[dict[str, Any]], asked: bool, judge: dict[str, Any] | None) -> dict[str, Any]:
+    """rows, schemas, every metric's rate with its interval; where a teacher was `asked`, how many verdicts it gave and how
+    many are missing; semantic_pass corrected for the judge's error, where that is known."""
     summary: dict[str, Any] = {"rows": len(results), "schemas": len({r["schema_id"] for r in results})}
     for metric in METRICS:
         summary[metric] = rate((r["schema_id"], r[metric]) for r in results)
+    if asked:
+        undecided = [r for r in results if r["schema_valid"] and not r["semantic_match"]]
+        summary["verdicts"] = sum(r["teacher_verdict"] is not None for r in undecided)
+        summary["verdicts_missing"] = len(undecided) - summary["verdicts"]
     if judge:
-        summary["verdicts"] = sum(r["teacher_verdict"] is not None for r in results)
         summary["semantic_pass_corrected"] = corrected(results, judge)
     return summary
 

@@ -14,8 +14,10 @@ from typing import Any
 
 from pipeline.asts import SchemaJudge
 from pipeline.dsl import is_refusal, steps_of
+from pipeline.errors import UserError
 from pipeline.json_schemas import children
 from pipeline.statistics import rate
+from pipeline.teacher import CallLost, Teacher
 
 Verdict = Callable[[dict[str, Any], dict[str, Any], Any], bool | None]
 """(schema row, dataset row, AST) -> whether the judge accepts."""
@@ -96,6 +98,26 @@ def right(judge: SchemaJudge, ast: Any) -> Any:
         step["conditions"].reverse()
         step["name"] = f"the {step['name']}"
     return made if judge.same(made, ast) and judge.is_valid(made) else None
+
+
+class Verdicts:
+    """A teacher's verdicts for as long as it answers: a lost call leaves its verdict out, and a server that is gone is not
+    asked again (`gone` says why)."""
+
+    def __init__(self, teacher: Teacher) -> None:
+        self.teacher = teacher
+        self.gone: str | None = None
+
+    def __call__(self, schema_row: dict[str, Any], row: dict[str, Any], ast: Any) -> bool | None:
+        if self.gone is not None:
+            return None
+        try:
+            return self.teacher.judge(schema_row, row["query"], row["current_date"], ast)
+        except CallLost:
+            return None
+        except UserError as error:
+            self.gone = str(error)
+            return None
 
 
 def calibrate(
