@@ -103,7 +103,7 @@ def make(root: Path, seed: int, shape: str, runs: dict[str, Run], base: Path) ->
 def seconds_of(root: Path, name: str) -> float:
     """Seconds of the training; 0 for the base."""
     records = [json.loads(p.read_text(encoding="utf-8")) for p in (root / "student_runs" / name).rglob("*.meta.json")]
-    return sum(record["seconds"] for record in records if record["facts"]["stage"] == "train_student")
+    return sum(record["seconds"] for record in records if record["facts"]["stage"] == "training")
 
 
 def main(argv: list[str] | None = None) -> int:

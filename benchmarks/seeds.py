@@ -4,6 +4,7 @@ Every root is the output root of a run with a seed of its own; a model is a fold
 roots are different clusters; rows are paired within a root.
 
     uv run python benchmarks/seeds.py outputs/s42 outputs/s43 outputs/s44 --models base sft dpo --against sft
+    uv run python benchmarks/seeds.py outputs/learning/s4?-27x24 --run updates-81 --models sft    # one run of several
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -59,18 +61,35 @@ def compare(
     return table
 
 
+def failures(found: dict[tuple[str, str], dict[str, Any]]) -> dict[str, dict[str, int]]:
+    """Pooled rows of refusals and of programs by their conditions: class of failure (`right` where none) -> rows."""
+    counted: dict[str, Counter[str]] = {}
+    for row in found.values():
+        kind = "refusal" if row["kind"] == "refusal" else f"conditions: {row['conditions']}"
+        counted.setdefault(kind, Counter())[row["failure"] or "right"] += 1
+    return {kind: dict(counts.most_common()) for kind, counts in sorted(counted.items())}
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("roots", nargs="+", type=Path)
     parser.add_argument("--models", nargs="+", default=["base", "sft", "dpo"])
     parser.add_argument("--against", default="sft")
+    parser.add_argument("--run", default="*", help="name of the run, where a root has several")
     parser.add_argument("--splits", nargs="+", default=["test_seen", "test", "new_words"])
     args = parser.parse_args(argv)
-    pooled = {model: {k: v for root in args.roots for k, v in results(root, model).items()} for model in args.models}
+    pooled = {
+        model: {k: v for root in args.roots for k, v in results(root, model, args.run).items()} for model in args.models
+    }
     if args.against not in pooled:
         parser.error(f"--against {args.against} is not among --models {' '.join(args.models)}")
     table = compare(pooled, args.against, args.splits)
-    common.print_result({"name": "seeds", "roots": [root.name for root in args.roots], "mode": MODE, "table": table})
+    wrong = failures({k: v for k, v in pooled[args.against].items() if v["split"] in args.splits})
+    for kind, counts in wrong.items():
+        print(f"{args.against}, {kind}: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+    common.print_result(
+        {"name": "seeds", "roots": [root.name for root in args.roots], "mode": MODE, "table": table, "failures": wrong}
+    )
     return 0
 
 
