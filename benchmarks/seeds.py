@@ -4,7 +4,7 @@ Every root is the output root of a run with a seed of its own; a model is a fold
 roots are different clusters; rows are paired within a root.
 
     uv run python benchmarks/seeds.py outputs/s42 outputs/s43 outputs/s44 --models base sft dpo --against sft
-    uv run python benchmarks/seeds.py outputs/learning/s4?-27x24 --run updates-81 --models sft    # one run of several
+    uv run python benchmarks/seeds.py outputs/learning/s4?-27x24 --run-name updates-81 --models sft    # one run of several
 """
 
 from __future__ import annotations
@@ -75,11 +75,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("roots", nargs="+", type=Path)
     parser.add_argument("--models", nargs="+", default=["base", "sft", "dpo"])
     parser.add_argument("--against", default="sft")
-    parser.add_argument("--run", default="*", help="name of the run, where a root has several")
+    parser.add_argument("--run-name", default="*", help="name of the run, where a root has several")
     parser.add_argument("--splits", nargs="+", default=["test_seen", "test", "new_words"])
     args = parser.parse_args(argv)
     pooled = {
-        model: {k: v for root in args.roots for k, v in results(root, model, args.run).items()} for model in args.models
+        model: {k: v for root in args.roots for k, v in results(root, model, args.run_name).items()} for model in args.models
     }
     if args.against not in pooled:
         parser.error(f"--against {args.against} is not among --models {' '.join(args.models)}")
