@@ -79,7 +79,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--splits", nargs="+", default=["test_seen", "test", "new_words"])
     args = parser.parse_args(argv)
     pooled = {
-        model: {k: v for root in args.roots for k, v in results(root, model, args.run_name).items()} for model in args.models
+        model: {k: v for root in args.roots for k, v in results(root, model, args.run_name).items()}
+        for model in args.models
     }
     if args.against not in pooled:
         parser.error(f"--against {args.against} is not among --models {' '.join(args.models)}")

@@ -237,7 +237,11 @@ def test_requests_hold_their_instances_and_are_read_back(name, language):
     ("kind", "valid", "invalid"),
     [
         ("duration", ["PT0S", "P4DT12H30M5S", "P3W", "P1Y"], ["PT", "P", "P1D2H", "P1Y2W", "PT1D", "P\u0661D"]),
-        ("iri", ["http://\u0192.\u00df\u00e5r/?\u00e9=\u03c0#x", "urn:x"], ["/a", "http://a b", "\u00e9"]),
+        (
+            "iri",
+            ["http://\u0192.\u00df\u00e5r/?\u00e9=\u03c0#x", "urn:x", "http://a/?\U000f0000"],
+            ["/a", "http://a b", "\u00e9", "urn:x\n"],
+        ),
         ("iri-reference", ["/\u00e9", "#x"], ["a b", "\\a"]),
         ("email", ["a@b.c"], ["a"]),
     ],

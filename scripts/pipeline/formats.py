@@ -31,8 +31,8 @@ def is_duration(value: Any) -> bool:
 def _is_resource(value: Any, rule: str) -> bool:
     if not isinstance(value, str):
         return True
-    mapped = re.sub("[\u00a0-\U000effff]", lambda found: "%" + found[0].encode("utf-8", "replace").hex("%"), value)
-    return bool(validate_rfc3986(mapped, rule=rule))
+    mapped = re.sub("[\u00a0-\U0010ffff]", lambda found: "%" + found[0].encode("utf-8", "replace").hex("%"), value)
+    return not mapped.endswith("\n") and bool(validate_rfc3986(mapped, rule=rule))
 
 
 @FORMATS.checks("iri")
