@@ -1,7 +1,8 @@
 """What SFT on the embedded base learns, over three seeds: from more time, from other weights, from other rows.
 
 time: updates of SFT on the pretrained base, and on the same model with random weights (all of them trained). weights: LoRA
-ranks and all weights. rows: many schemas of few rows against few of many. Every run is the offline configuration with the
+ranks and all weights. rows: many schemas of few rows against few of many, for the same time (groups of 8 rows make other
+numbers of updates of them). Every run is the offline configuration with the
 flags that the table below names, trained and evaluated (free decoding) on one core, as many at a time as there are cores.
 A seed draws data and training. Runs that are up to date are not made again.
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -61,14 +63,13 @@ TABLES = {
 def random_base(folder: Path) -> Path:
     """The embedded base with random weights, made once."""
     import build_embedded_base as builder
+    from pipeline.paths import CONFIG_DIR, EMBEDDED_BASE
 
     if not (folder / "config.json").exists():
-        shipped = common.ROOT / "assets/embedded_base"
-        recipe = json.loads((common.ROOT / "config/embedded_base.json").read_text(encoding="utf-8"))
+        recipe = json.loads((CONFIG_DIR / "embedded_base.json").read_text(encoding="utf-8"))
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
-            if (shipped / name).exists():
-                (folder / name).write_bytes((shipped / name).read_bytes())
+            shutil.copy(EMBEDDED_BASE / name, folder / name)
         builder.build_model(recipe, common.tokenizer(), seed=0).save_pretrained(folder)
     return folder
 

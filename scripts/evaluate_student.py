@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -157,7 +156,7 @@ def measure(
                 mine, [row for row, _ in job], constrained=[mode == "constrained" for _, mode in job]
             )
             for (row, mode), schema_row, answer in zip(job, mine, answers, strict=True):
-                ask = partial(verdict, schema_row, row) if verdict else None
+                ask = partial(verdict, schema_row, row) if verdict is not None else None
                 result = judged(row, answer, mode, judges.of(schema_row), ask) | traits(row, schema_row)
                 file.write(json.dumps(result, ensure_ascii=False) + "\n")
                 results.append(result)
@@ -204,10 +203,9 @@ def table_of(summary: dict[str, Any]) -> str:
     lines = []
     for split, modes in summary["splits"].items():
         for mode, values in modes.items():
-            missing = f", {lacking} verdicts missing" if (lacking := values.get("verdicts_missing")) else ""
             lines.append(
                 f"  {split:<11} {mode:<12} exact {percent(values['exact_match'])}  valid {percent(values['schema_valid'])}"
-                f"  ({values['rows']} rows, {values['schemas']} schemas{missing})"
+                f"  ({values['rows']} rows, {values['schemas']} schemas)"
             )
     return "\n".join(lines)
 
@@ -275,8 +273,9 @@ def main(argv: list[str] | None = None) -> int:
         summary = summary_of(options.run.name, name, results, splits, modes, verdict is not None, judge)
         write_json(folder / "evaluation_summary.json", summary)
         print(table_of(summary))
-        if verdict and verdict.gone:
-            print(f"evaluation: verdicts are missing, {verdict.gone}; --force asks again", file=sys.stderr)
+        if verdict is not None and verdict.trouble:
+            missing = sum(v["verdicts_missing"] for figures in summary["splits"].values() for v in figures.values())
+            print(f"evaluation: {missing} verdicts are missing, {verdict.trouble}; --force asks for all again")
         stage.finish({"rows": len(results)}, f"{len(results)} answers judged -> {folder}")
     return 0
 

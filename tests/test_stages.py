@@ -354,7 +354,11 @@ def test_a_judge_lost_midway_leaves_verdicts_out_and_every_figure_says_how_many(
     given, missing = (sum(f[key] for f in figures) for key in ("verdicts", "verdicts_missing"))
     assert given >= 2
     assert missing == 1 if lost == "one call" else missing > 1
-    assert out.count("verdicts missing") == sum(f["verdicts_missing"] > 0 for f in figures)
+    assert f"evaluation: {missing} verdicts are missing, the server at {server.host} failed a call" in out
+    ok("report_training.py", "--config", str(root / "config.json"))
+    report = (root / "out/reports/embedded/report.md").read_text()
+    for figure in figures:
+        assert (f"{figure['verdicts_missing']} verdicts missing" in report) == (figure["verdicts_missing"] > 0)
     rows = rows_of(folder / "evaluation_results.jsonl")
     assert len(rows) == sum(f["rows"] for f in figures)
     assert sum(row["teacher_verdict"] is True for row in rows) == given

@@ -76,6 +76,12 @@ class RoomyLayer(DynamicLayer):
         return self.keys, self.values
 
 
+def _roomy_cache() -> DynamicCache:
+    cache = DynamicCache()
+    cache.layer_class_to_replicate = RoomyLayer
+    return cache
+
+
 @dataclass
 class Prefixes:
     """Prefixes in the order of a batch's rows: the cache of each and how many neighbouring rows share it."""
@@ -181,8 +187,7 @@ class _Batch:
             min(common_prefix_length(prompts[start:stop]), min(map(len, prompts[start:stop])) - 1)
             for start, stop in groups
         ]
-        self.own = DynamicCache()
-        self.own.layer_class_to_replicate = RoomyLayer
+        self.own = _roomy_cache()
         self.prefixes = Prefixes([], [])
         for (start, stop), length in zip(groups, lengths, strict=True):
             cache = DynamicCache()
@@ -222,11 +227,10 @@ class _Batch:
         self.columns, self.ends = self.columns[index], self.ends[index]
         self.prefixes.keep(slots)
 
-    def _part(self, rows: list[int]) -> _Batch:
+    def _of(self, rows: list[int]) -> _Batch:
         """A batch of these rows, ascending, before their own tokens."""
         part = copy.copy(self)
-        part.own = DynamicCache()
-        part.own.layer_class_to_replicate = RoomyLayer
+        part.own = _roomy_cache()
         part.ends, part.columns = self.ends[rows], self.columns[rows]
         part.prefixes = Prefixes(self.prefixes.caches, self.prefixes.rows)
         part.prefixes.keep(rows)
@@ -245,7 +249,7 @@ class _Batch:
         batches = [
             sorted(different[i] for i in batch) for batch in length_batches([len(new[row]) for row in different])
         ]
-        parts = [self._part(rows) for rows in batches]
+        parts = [self._of(rows) for rows in batches]
         hidden = torch.cat([part.run([new[row] for row in rows]) for part, rows in zip(parts, batches, strict=True)])
         order = {row: place for place, row in enumerate(row for rows in batches for row in rows)}
         index = torch.tensor([order[places[tuple(prompt)]] for prompt in prompts], device=self.device)
@@ -257,7 +261,7 @@ class _Batch:
             layers = [part.own.layers[number] for part in parts]
             keys, values = (
                 torch.cat([fill(x, (0, 0, 0, width - x.shape[-2]), 0.0) for x in states])[index]
-                for states in ([layer.keys for layer in layers], [layer.values for layer in layers])
+                for states in zip(*((layer.keys, layer.values) for layer in layers), strict=True)
             )
             self.own.update(keys, values, number)
         return hidden[index]

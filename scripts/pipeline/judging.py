@@ -102,21 +102,21 @@ def right(judge: SchemaJudge, ast: Any) -> Any:
 
 class Verdicts:
     """A teacher's verdicts for as long as it answers: a lost call leaves its verdict out, and a server that is gone is not
-    asked again (`gone` says why)."""
+    asked again. `trouble` says what was lost last; the way out that an error names is that of a stage that stops."""
 
     def __init__(self, teacher: Teacher) -> None:
         self.teacher = teacher
-        self.gone: str | None = None
+        self.gone = False
+        self.trouble: str | None = None
 
     def __call__(self, schema_row: dict[str, Any], row: dict[str, Any], ast: Any) -> bool | None:
-        if self.gone is not None:
+        if self.gone:
             return None
         try:
             return self.teacher.judge(schema_row, row["query"], row["current_date"], ast)
-        except CallLost:
-            return None
         except UserError as error:
-            self.gone = str(error)
+            self.gone = not isinstance(error, CallLost)
+            self.trouble = str(error).partition(";")[0]
             return None
 
 

@@ -124,10 +124,9 @@ class _FrozenHead(torch.autograd.Function):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         states = hidden.to(weight.dtype).T
         size = max(1, MOST_SCORES // len(labels))
-        exact = torch.float64 if weight.dtype == torch.float64 else torch.float32
-        highest = torch.full(labels.shape, -torch.inf, dtype=exact, device=hidden.device)
+        highest = _precise(weight.new_full(labels.shape, -torch.inf))
         total, wanted = torch.zeros_like(highest), torch.zeros_like(highest)
-        expected = torch.zeros(states.shape, dtype=exact, device=hidden.device)
+        expected = _precise(weight.new_zeros(states.shape))
         for start in range(0, len(weight), size):
             part = weight[start : start + size]
             scores = _precise(part @ states)
