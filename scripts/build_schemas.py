@@ -31,7 +31,7 @@ from pipeline.errors import UserError
 from pipeline.paths import Layout
 from pipeline.prompts import minify
 
-VERSION = 6
+VERSION = 7
 FEW = 8
 COUPLING = {"if", "dependentRequired", "dependentSchemas", "anyOf", "oneOf", "allOf", "not"}
 """Keywords through which one part of a schema depends on the properties of another."""
@@ -117,6 +117,7 @@ def build_variant(
     """One d_02 row from a domain spec."""
     from pipeline.dsl import answer_schema, operators
     from pipeline.embedded_teacher import clashes
+    from pipeline.language import step_phrases
     from pipeline.made_up_language import STYLES
 
     style = rng.choice(STYLES[:-1])
@@ -129,7 +130,8 @@ def build_variant(
     chosen = rng.sample(spec["fields"], count)
     pairs = [_field(field, style, aliases, options, languages, rng) for field in chosen]
     fields = [pair[0] for pair in pairs]
-    schema = answer_schema([pair[1] for pair in pairs])
+    between_steps = [phrase for language in languages for phrase in step_phrases(language)[: options.operator_phrases]]
+    schema = answer_schema([pair[1] for pair in pairs], between_steps)
     absent = [
         {"type": field["type"], "words": field["words"], "values": [{"words": v["words"], "value": v["name"]} for v in
          field.get("values", [])]}

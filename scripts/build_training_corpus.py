@@ -24,7 +24,7 @@ from pipeline.errors import UserError
 from pipeline.paths import Layout
 from pipeline.progress import Progress
 
-VERSION = 3
+VERSION = 4
 SPLITS = ("train", "validation")
 
 

@@ -13,7 +13,7 @@ from tests_support import dataset_options, make_schemas
 
 from pipeline.asts import SchemaJudge, parse_answer
 from pipeline.embedded_teacher import EmbeddedTeacher
-from pipeline.language import Speaker, make_typo, one_edit_apart, operator_phrases, read_date, say_date
+from pipeline.language import Speaker, make_typo, one_edit_apart, operator_phrases, read_date, say_date, step_phrases
 from pipeline.teacher import Query
 
 TODAY = date(2024, 3, 17)
@@ -150,6 +150,19 @@ def test_a_schema_gives_phrases_for_its_operators_that_mean_one_operator_of_the_
                 known = [p for language in ("en", "fr") for p in operator_phrases(language, canonical, field["type"])]
                 assert phrase in known
     assert given > 4 * len(schema_rows)
+
+
+def test_a_schema_says_what_stands_between_two_steps(schema_rows):
+    for row in schema_rows:
+        hints = row["schema"]["anyOf"][0]["properties"]["steps"]["description"].split(", ")
+        phrases = [hint.removesuffix(": step") for hint in hints]
+        assert set(phrases) <= {phrase for language in ("en", "fr") for phrase in step_phrases(language)}
+        for language, fields in (("en", row["fields"]), ("fr", row["fields"])):
+            speaker = Speaker(fields, language, phrasings=2)
+            steps = [["a"], ["b"]]
+            for seed in range(20):
+                said = speaker.say_frame(steps, None, random.Random(seed))
+                assert any(f" {phrase} " in said for phrase in phrases), said
 
 
 def test_an_odd_number_of_rows_favours_no_language(schema_rows):

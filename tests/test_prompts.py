@@ -41,6 +41,19 @@ def test_a_prompt_has_the_tokens_of_its_whole_text(renderers, schema_rows, query
         assert renderer.prompt(messages) == whole(renderer, messages)
 
 
+def test_the_prompt_names_every_period_in_both_languages():
+    from datetime import date
+
+    from pipeline.calendar import periods
+
+    content = render_prompt({}, "x", "2024-03-17")[0]["content"]
+    entries = content.split("\nCalendar: ")[1].split("\nRequest: ")[0].split(", ")
+    assert len(entries) == len(periods(date(2024, 3, 17)))
+    assert entries[0] == "today / aujourd'hui 2024-03-17"
+    assert "last month / mois dernier 2024-02-01 2024-02-29" in entries
+    assert all(" / " in entry for entry in entries)
+
+
 def test_what_stands_before_the_request_is_tokenized_once(tiny_base, schema_rows, monkeypatch):
     renderer, sizes = Renderer(load_tokenizer(str(tiny_base))), []
     ids = renderer._ids

@@ -6,7 +6,11 @@ ends on the current date, included.
 
 from __future__ import annotations
 
+import json
 from datetime import date, timedelta
+from functools import cache
+
+from pipeline.paths import CONFIG_DIR
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -38,8 +42,19 @@ def periods(today: date) -> dict[str, tuple[date, date]]:
     return named
 
 
+@cache
+def _names() -> dict[str, list[str]]:
+    """config/calendar.json: what each period is called, in every language."""
+    return json.loads((CONFIG_DIR / "calendar.json").read_text(encoding="utf-8"))
+
+
+def calendar_line(today: date) -> str:
+    """The periods around `today`, each under its names in every language: a prompt is the same for all of them."""
+    return render_calendar({" / ".join(_names()[name]): period for name, period in periods(today).items()})
+
+
 def render_calendar(entries: dict[str, tuple[date, date]]) -> str:
-    """One line: `today 2024-03-17, ..., last month 2024-02-01 2024-02-29, ...`.
+    """One line: `today / aujourd'hui 2024-03-17, ..., last month / mois dernier 2024-02-01 2024-02-29, ...`.
 
     A period that ends on the first entry's day (today) shows only its first day.
     """

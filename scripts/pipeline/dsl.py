@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from pipeline.paths import CONFIG_DIR
 
+STEP = "step"
 FIELD_TYPES = ("enum", "text", "integer", "number", "boolean", "date")
 
 
@@ -123,10 +125,12 @@ def with_refusal(schema: Any) -> dict[str, Any]:
     return result | ({"$defs": schema["$defs"]} if isinstance(schema, dict) and "$defs" in schema else {})
 
 
-def answer_schema(fields: list[SchemaField]) -> dict[str, Any]:
-    """The schema of an answer, a program over these fields or a refusal."""
+def answer_schema(fields: list[SchemaField], step_phrases: Iterable[str] = ()) -> dict[str, Any]:
+    """The schema of an answer, a program over these fields or a refusal; `step_phrases` are said before another step."""
     schema = copy.deepcopy(_template())
-    step = schema["anyOf"][0]["properties"]["steps"]["items"]
+    properties = schema["anyOf"][0]["properties"]
+    properties["steps"] = describe(dict.fromkeys(step_phrases, STEP)) | properties["steps"]
+    step = properties["steps"]["items"]
     step["properties"]["conditions"]["items"]["anyOf"] = [
         branch for spec in fields for branch in condition_branches(spec)
     ]
@@ -135,7 +139,7 @@ def answer_schema(fields: list[SchemaField]) -> dict[str, Any]:
 
 def step_name(index: int) -> str:
     """The label of the step at this index, from 0."""
-    return f"step_{index + 1}"
+    return f"{STEP}_{index + 1}"
 
 
 def program(steps: list[list[dict[str, Any]]], timeframe: tuple[str, str] | None = None) -> dict[str, Any]:

@@ -54,6 +54,11 @@ def operator_phrases(language: str, canonical: str, field_type: str) -> list[str
     return []
 
 
+def step_phrases(language: str) -> list[str]:
+    """What stands between two steps, without commas."""
+    return list(dict.fromkeys(between.strip(" ,") for _, between, _ in phrase_book()[language]["steps"]))
+
+
 def say_date(day: date, form: str, language: str) -> str:
     """A date in one of the phrase book's forms."""
     month = phrase_book()[language]["months"][day.month - 1]

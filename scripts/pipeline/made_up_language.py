@@ -35,6 +35,7 @@ SYMBOLS = {
     "in": ("=", "=="), "not_in": ("!=", "<>"), "greater": (">",), "at_least": (">=", "=>"), "less": ("<",),
     "at_most": ("<=", "=<"), "between": ("..", "="), "on": ("=", "@"), "before": ("<",), "after": (">",),
 }  # fmt: skip
+FEW_PIECES = 40
 STYLES = ("snake", "snake", "camel", "kebab", "pascal", "upper", "flat")
 
 
@@ -42,7 +43,8 @@ class Words:
     """Made-up words, each drawn once for a document.
 
     A phrase has `longest` at most. Half of the `varied` ones are drawn from `pieces` in place of syllables, so that every
-    token of the vocabulary is met: syllables alone hardly showed a tenth of the tokens of real words.
+    token of the vocabulary is met: syllables alone hardly showed a tenth of the tokens of real words. Now and then a document
+    has few pieces, so that its words are alike and one token does not tell which of them goes on.
     """
 
     pieces: tuple[str, ...] = ()
@@ -50,12 +52,14 @@ class Words:
 
     def __init__(self, rng: random.Random, longest: int = 3, *, varied: bool = True) -> None:
         self.rng, self.longest, self.varied = rng, longest, varied
+        few = varied and len(self.pieces) > FEW_PIECES and rng.random() < 0.35
+        self.own_pieces = tuple(rng.sample(self.pieces, FEW_PIECES)) if few else self.pieces
         self.used: set[str] = set()
 
     def more(self) -> Words:
         """Words for one row of a document: none that the document has."""
         words = Words(self.rng, varied=self.varied)
-        words.used = set(self.used)
+        words.used, words.own_pieces = set(self.used), self.own_pieces
         return words
 
     def _draw(self, accents: float) -> str:
@@ -64,8 +68,8 @@ class Words:
             return "".join(rng.choice(LETTERS) for _ in range(rng.randint(2, 6)))
         if self.varied and rng.random() < 0.08:
             return "".join(COMMON[min(int(rng.expovariate(0.15)), 21)] for _ in range(rng.randint(4, 11)))
-        if self.varied and self.pieces and rng.random() < 0.5:
-            return "".join(rng.choice(self.pieces) for _ in range(rng.choice((1, 2, 2, 2, 3, 3, 4))))[:12]
+        if self.varied and self.own_pieces and rng.random() < 0.5:
+            return "".join(rng.choice(self.own_pieces) for _ in range(rng.choice((1, 2, 2, 2, 3, 3, 4))))[:12]
         return self._syllables(accents, 12 if self.varied else 10)
 
     def _syllables(self, accents: float, longest: int) -> str:
@@ -125,7 +129,7 @@ GLUE = tuple(_glue.word() for _ in range(16))
 
 @cache
 def separators(pieces: tuple[str, ...]) -> tuple[str, ...]:
-    """What stands between steps, in all documents: three signs, and words alone or after a comma.
+    """What stands between steps where the schema does not say: three signs, and words alone or after a comma.
 
     Words that a document draws for itself join conditions of one step, so these have to be known. Two words are learned
     as themselves, and after SFT others were told from them hardly better than by chance; many, of all `pieces` (`Words.pieces`), are learned as a kind of word.
@@ -180,16 +184,22 @@ def draw_text(rng: random.Random, words: Words) -> str:
 
 
 def made_up_calendar(rng: random.Random, words: Words) -> tuple[dict[str, tuple[date, date]], str]:
-    """A calendar like a prompt's, its names made up, some of them of words that others have: (name -> period, the line)."""
+    """A calendar like a prompt's: (name -> period, the line).
+
+    Names are made up, some of them of words that others have; mostly a period has two.
+    """
     today = draw_day(rng)
     known = list(periods(today).values())
     shown = known[:1] + rng.sample(known[1:], rng.randint(2, len(known) - 1))
     shared = [words.word() for _ in range(5)]
+    each = rng.choice((1, 2, 2))
     pairs = [f"{first} {second}" for first in shared for second in shared if first != second]
-    names = rng.sample(pairs, len(shown) // 2) + [words.word() for _ in range(len(shown) - len(shown) // 2)]
+    names = rng.sample(pairs, min(len(shown) * each // 2, len(pairs)))
+    names += [words.word() for _ in range(len(shown) * each - len(names))]
     rng.shuffle(names)
-    named = dict(zip(names, shown, strict=True))
-    return named, render_calendar(named)
+    together = [names[at : at + each] for at in range(0, len(names), each)]
+    named = {name: period for some, period in zip(together, shown, strict=True) for name in some}
+    return named, render_calendar({" / ".join(some): period for some, period in zip(together, shown, strict=True)})
 
 
 class Manner:
@@ -206,6 +216,8 @@ class Manner:
         self.between_items = (rng.choice((" / ", ", ", " | ")), word())
         self.between_ends = rng.choice((" .. ", " - ", word(), word()))
         self.joiners = (rng.choice((" & ", ", ", " + ")), word())
+        self.between_steps, self.step_phrases = self._between_steps()
+        self.of_names = (words.word(), words.word()), (words.word(0.15), words.word(0.15))
         said = lambda *forms: rng.choice(forms).format(w=words.word(), v=words.word(), d="{d}", e="{e}", n="{n}")
         self.since = said("@ {d} >", "{w} {d}", "{w} {d}", "{w} {d} {v}")
         self.range = said("@ {d} > {e}", "{d} - {e}", "{w} {d} {v} {e}", "{w} {d} {v} {e}")
@@ -213,6 +225,19 @@ class Manner:
         self._taken: set[str] = set()
         self._ways: dict[str, list[Way]] = {}
         self._aliases: dict[str, str] = {}
+
+    def _between_steps(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What stands between steps, and what the schema says of it: mostly the document's own words and all of them."""
+        rng = self.rng
+        if rng.random() < 0.15:
+            return tuple(rng.sample(separators(Words.pieces), 2)), ()
+        phrases = [
+            rng.choice((self.words.word, self.words.word, self.words.phrase))() for _ in range(rng.choice((1, 2, 2, 3)))
+        ]
+        phrases += [rng.choice((">", ";", "->"))] * (rng.random() < 0.3)
+        said = tuple(rng.choice((" ", ", ")) + f"{phrase} " for phrase in phrases)
+        rng.shuffle(phrases)
+        return said, tuple(phrases)
 
     # ---- operators
 
@@ -250,11 +275,18 @@ class Manner:
 
     # ---- fields
 
+    def _alike(self, accents: float, of_others: tuple[str, ...]) -> str:
+        """A phrase that now and then has a word that others have, as "rental date" and "rental days"."""
+        if self.rng.random() < 0.6:
+            return self.words.phrase(accents)
+        parts = [self.rng.choice(of_others), self.words.word(accents)]
+        return " ".join(parts if self.rng.random() < 0.6 else parts[::-1])
+
     def field(self) -> Field:
         """A field of any type with names, phrases and operators."""
         rng, words = self.rng, self.words
         kind = rng.choice(("enum", "enum", "enum", "text", "integer", "number", "boolean", "boolean", "date"))
-        phrase, other = words.phrase(), words.phrase(accents=0.15)
+        phrase, other = self._alike(0.0, self.of_names[0]), self._alike(0.15, self.of_names[1])
         name = name_in_style(phrase if rng.random() < 0.8 else words.phrase(), self.style)
         phrases = (phrase, other) if rng.random() < 0.75 else (phrase,)
         values: tuple[str, ...] = ()
@@ -262,8 +294,11 @@ class Manner:
         value_phrases: dict[str, tuple[str, ...]] = {}
         if kind == "enum":
             value_style = rng.choice(STYLES)
+            alike = rng.random() < 0.3
+            of_values = (words.word(),), (words.word(0.15),)
             for _ in range(rng.choice((2, 2, 3, 3, 4, 5))):
-                said, said_other = words.phrase(), words.phrase(accents=0.15)
+                said = self._alike(0.0, of_values[0]) if alike else words.phrase()
+                said_other = self._alike(0.15, of_values[1]) if alike else words.phrase(0.15)
                 value = name_in_style(said, value_style)
                 values += (value,)
                 if said != value:

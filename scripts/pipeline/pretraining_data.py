@@ -27,7 +27,6 @@ from pipeline.made_up_language import (
     made_up_calendar,
     name_in_style,
     say_day,
-    separators,
 )
 from pipeline.prompts import minify, render_content
 
@@ -50,7 +49,7 @@ def schema_document(
     words = Words(rng)
     manner = Manner(rng, words)
     fields = [manner.field() for _ in range(rng.randint(*size))]
-    schema = answer_schema([entry.spec for entry in fields])
+    schema = answer_schema([entry.spec for entry in fields], manner.step_phrases)
     named, calendar = made_up_calendar(rng, words)
     result = []
     for _ in range(rows):
@@ -67,7 +66,7 @@ def schema_document(
             bad, ast = manner.refused(row_words, fields)
             step = rng.choice(said_steps)
             step[rng.randrange(len(step))] = bad
-        text = rng.choice(separators(Words.pieces)).join(manner.join(step) for step in said_steps)
+        text = rng.choice(manner.between_steps).join(manner.join(step) for step in said_steps)
         text = text if simple else manner.request(row_words, text, said)
         result.append((render_content(schema, text, calendar), minify(ast)))
     return Document(result)

@@ -11,7 +11,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from pipeline.calendar import periods, render_calendar
+from pipeline.calendar import calendar_line
 
 INSTRUCTIONS = (
     "Write the request as one JSON object that satisfies the schema, or as a refusal where the schema cannot say it."
@@ -42,7 +42,7 @@ def render_prompt(schema: dict[str, Any], query: str, current_date: str) -> list
 
     Raises ValueError where `current_date` is no date.
     """
-    calendar = render_calendar(periods(date.fromisoformat(current_date)))
+    calendar = calendar_line(date.fromisoformat(current_date))
     return [{"role": "user", "content": render_content(schema, query, calendar)}]
 
 
