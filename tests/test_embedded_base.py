@@ -20,8 +20,8 @@ RECIPE = json.loads((ROOT / "config/embedded_base.json").read_text(encoding="utf
 
 
 @pytest.fixture(scope="module", autouse=True)
-def pieces_of_the_shipped_tokenizer():
-    """Words are drawn as they were for the shipped base."""
+def pieces_of_the_shipped_tokenizer(schema_rows):
+    """Words are drawn as they were for the shipped base; those of `schema_rows` are drawn before."""
     from transformers import AutoTokenizer
 
     before = Words.pieces

@@ -186,18 +186,28 @@ def draw_text(rng: random.Random, words: Words) -> str:
 def made_up_calendar(rng: random.Random, words: Words) -> tuple[dict[str, tuple[date, date]], str]:
     """A calendar like a prompt's: (name -> period, the line).
 
-    Names are made up, some of them of words that others have; mostly a period has two.
+    Names are made up, nearly all alike: of the same words, with the same ending ("monday", "today") or but for a number ("last
+    7 days"). Mostly a period has two.
     """
     today = draw_day(rng)
     known = list(periods(today).values())
     shown = known[:1] + rng.sample(known[1:], rng.randint(2, len(known) - 1))
-    shared = [words.word() for _ in range(5)]
     each = rng.choice((1, 2, 2))
-    pairs = [f"{first} {second}" for first in shared for second in shared if first != second]
-    names = rng.sample(pairs, min(len(shown) * each // 2, len(pairs)))
-    names += [words.word() for _ in range(len(shown) * each - len(names))]
-    rng.shuffle(names)
-    together = [names[at : at + each] for at in range(0, len(names), each)]
+    names: set[str] = set()
+    shared, endings = [words.word() for _ in range(5)], [words.word()[:3] for _ in range(2)]
+    while len(names) < len(shown) * each:
+        draw = rng.random()
+        if draw < 0.4:
+            names.add(" ".join(rng.sample(shared, 2)))
+        elif draw < 0.7:
+            names.add(words.word()[:6] + rng.choice(endings))
+        elif draw < 0.85:
+            names.add(f"{rng.choice(shared)} {rng.randint(2, 90)} {rng.choice(shared)}")
+        else:
+            names.add(words.word())
+    drawn = sorted(names)
+    rng.shuffle(drawn)
+    together = [drawn[at : at + each] for at in range(0, len(drawn), each)]
     named = {name: period for some, period in zip(together, shown, strict=True) for name in some}
     return named, render_calendar({" / ".join(some): period for some, period in zip(together, shown, strict=True)})
 
@@ -212,6 +222,7 @@ class Manner:
         self.rng, self.words = rng, words
         self.style, self.made_up_aliases = rng.choice(STYLES), rng.random() < 0.35
         self.copula, self.few = words.word(), tuple(words.word() for _ in range(4))
+        self.particle, self.clitic = words.word()[:3], rng.choice(LETTERS)
         word = lambda: f" {words.word()} "
         self.between_items = (rng.choice((" / ", ", ", " | ")), word())
         self.between_ends = rng.choice((" .. ", " - ", word(), word()))
@@ -254,10 +265,23 @@ class Manner:
                 before, after = rng.choice((few, self.words.phrase(0.1))), ""
             else:
                 before, after = rng.choice(("", self.copula, self.copula)), rng.choice((few, self.words.phrase(0.1)))
+            if before and not after:
+                before = self._with_particles(before)
             key = after or before
             if key not in self._taken:
                 self._taken.add(key)
                 return Way(before, after, key)
+
+    def _with_particles(self, phrase: str) -> str:
+        """The phrase as it is, or with what many phrases of a language have: "n'est pas", "au-dessus de"."""
+        draw = self.rng.random()
+        if draw < 0.12:
+            return f"{self.clitic}'{phrase}"
+        if draw < 0.3:
+            return f"{phrase} {self.particle}"
+        if draw < 0.36:
+            return f"{phrase}-{self.words.word()} {self.particle}"
+        return f"{self.particle} {phrase}" if draw < 0.42 else phrase
 
     def ways(self, canonical: str) -> list[Way]:
         """How the operator is said in this document; now and then how a single field says it."""
