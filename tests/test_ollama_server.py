@@ -140,7 +140,11 @@ def test_a_served_student_is_evaluated_like_an_adapter(run, exported):
 def test_ask_answers_on_stdout_and_by_status(run, exported, tmp_path):
     schema = tmp_path / "schema.json"
     schema.write_text(json.dumps(rows_of(run.out / "d_02_final_schemas.jsonl")[0]["schema"]), encoding="utf-8")
-    common = ["--config", run.config, "--schema", str(schema), "--date", "2024-03-17"]
+    config = json.loads(Path(run.config).read_text(encoding="utf-8"))
+    config["evaluation"]["max_new_tokens"] = 6  # too few for any answer
+    short = tmp_path / "short.json"
+    short.write_text(json.dumps(config), encoding="utf-8")
+    common = ["--config", str(short), "--schema", str(schema), "--date", "2024-03-17"]
     for how in (["--ollama", "tiny-student"], ["--adapter", str(run.adapter)]):
         free = run_script("ask.py", *common, *how, "--no-constrained", "anything")
         assert free.returncode == 1, free.stderr
