@@ -102,6 +102,11 @@ def test_a_flag_out_of_range_is_named(argv):
     assert argv[0] in str(error.value)
 
 
+def test_a_list_out_of_range_is_answered_with_what_it_may_hold():
+    with pytest.raises(UserError, match="a list, each once, of en, fr"):
+        parse_options(["--languages", "xx"], "", ("run",))
+
+
 def test_the_teachers_model_comes_from_flag_then_variable_then_llmrc_then_config(monkeypatch, tmp_path):
     import pipeline.config as config
 

@@ -43,14 +43,16 @@ def periods(today: date) -> dict[str, tuple[date, date]]:
 
 
 @cache
-def _names() -> dict[str, list[str]]:
-    """config/calendar.json: what each period is called, in every language."""
+def period_names() -> dict[str, dict[str, str]]:
+    """config/calendar.json: period -> language -> what it is called."""
     return json.loads((CONFIG_DIR / "calendar.json").read_text(encoding="utf-8"))
 
 
 def calendar_line(today: date) -> str:
     """The periods around `today`, each under its names in every language: a prompt is the same for all of them."""
-    return render_calendar({" / ".join(_names()[name]): period for name, period in periods(today).items()})
+    return render_calendar(
+        {" / ".join(period_names()[name].values()): period for name, period in periods(today).items()}
+    )
 
 
 def render_calendar(entries: dict[str, tuple[date, date]]) -> str:

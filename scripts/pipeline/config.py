@@ -53,6 +53,8 @@ def read_json_object(path: Path) -> dict[str, Any]:
 def _allowed(spec: dict[str, Any]) -> str:
     if "enum" in spec:
         return "one of " + ", ".join("none" if value is None else str(value) for value in spec["enum"])
+    if "enum" in spec.get("items", {}):
+        return "a list, each once, of " + ", ".join(spec["items"]["enum"])
     types = spec.get("type", "value")
     words = " or ".join(types) if isinstance(types, list) else str(types)
     bounds = [

@@ -16,7 +16,7 @@ from datetime import date
 from functools import cache, cached_property
 from typing import Any
 
-from pipeline.calendar import WEEKDAYS, periods
+from pipeline.calendar import WEEKDAYS, period_names, periods
 from pipeline.dsl import operators, program, refusal
 from pipeline.paths import CONFIG_DIR
 
@@ -111,6 +111,7 @@ class Speaker:
         self.phrasings = phrasings
         self.book = phrase_book()[language]
         self.language = language
+        self.weekdays = {period_names()[day][language]: day for day in WEEKDAYS}
         self.fields = {entry["name"]: entry for entry in fields}
         self.canonical = {
             (entry["name"], alias): name for entry in fields for name, alias in entry["operators"].items()
@@ -207,7 +208,7 @@ class Speaker:
         if named and rng.random() < 0.8:
             name = rng.choice(named)
             if name in WEEKDAYS:
-                day = self.book["weekdays"][WEEKDAYS.index(name)]
+                day = period_names()[name][self.language]
                 return rng.choice(phrases["weekday"][: self.phrasings]).format(day=day)
             return rng.choice(phrases[name][: self.phrasings])
         form = rng.choice(self.book["dates"])
@@ -350,7 +351,7 @@ class Speaker:
         for name, phrases in self.book["timeframes"].items():
             for phrase in phrases:
                 words = {"d": f"(?P<d>{self._date})", "e": f"(?P<e>{self._date})"}
-                words["day"] = "(?P<day>" + "|".join(self.book["weekdays"]) + ")"
+                words["day"] = "(?P<day>" + "|".join(self.weekdays) + ")"
                 found.append((name, re.compile(_fill(phrase, words))))
         return found
 
@@ -361,7 +362,7 @@ class Speaker:
                 continue
             groups = match.groupdict()
             if name == "weekday":
-                start, end = periods(today)[WEEKDAYS[self.book["weekdays"].index(groups["day"])]]
+                start, end = periods(today)[self.weekdays[groups["day"]]]
             elif name in ("since", "range"):
                 first = read_date(groups["d"], self.language)
                 last = read_date(groups["e"], self.language) if name == "range" else today

@@ -207,9 +207,9 @@ def made_up_calendar(rng: random.Random, words: Words) -> tuple[dict[str, tuple[
             names.add(words.word())
     drawn = sorted(names)
     rng.shuffle(drawn)
-    together = [drawn[at : at + each] for at in range(0, len(drawn), each)]
-    named = {name: period for some, period in zip(together, shown, strict=True) for name in some}
-    return named, render_calendar({" / ".join(some): period for some, period in zip(together, shown, strict=True)})
+    entries = [(drawn[number * each : (number + 1) * each], period) for number, period in enumerate(shown)]
+    named = {name: period for some, period in entries for name in some}
+    return named, render_calendar({" / ".join(some): period for some, period in entries})
 
 
 class Manner:
