@@ -36,6 +36,8 @@ SYMBOLS = {
     "at_most": ("<=", "=<"), "between": ("..", "="), "on": ("=", "@"), "before": ("<",), "after": (">",),
 }  # fmt: skip
 FEW_PIECES = 40
+MISSING = "?"
+"""What stands for a spelling that the schema does not have."""
 STYLES = ("snake", "snake", "camel", "kebab", "pascal", "upper", "flat")
 
 
@@ -183,15 +185,26 @@ def draw_text(rng: random.Random, words: Words) -> str:
     return words.word() + rng.choice((" & ", "-", "'", " ", ", ", "/", " + ")) + other
 
 
-def made_up_calendar(rng: random.Random, words: Words) -> tuple[dict[str, tuple[date, date]], str]:
-    """A calendar like a prompt's: (name -> period, the line).
+def made_up_calendar(
+    rng: random.Random, words: Words, size: tuple[int, int] | None = None, apart: int | None = None
+) -> tuple[dict[str, tuple[date, date]], str]:
+    """A calendar like a prompt's: (name -> period, the line), with `size` periods after today where that is given.
 
     Names are made up, nearly all alike: of the same words, with the same ending ("monday", "today") or but for a number ("last
-    7 days"). Mostly a period has two.
+    7 days"). Mostly a period has two. Periods are those of a prompt, or any that begin and end `apart` days from today at
+    most: the nearer they are, the more of their dates is the same.
     """
     today = draw_day(rng)
-    known = list(periods(today).values())
-    shown = known[:1] + rng.sample(known[1:], rng.randint(2, len(known) - 1))
+    if apart is None:
+        known = list(periods(today).values())[1:]
+        shown = rng.sample(known, min(rng.randint(*size or (2, len(known))), len(known)))
+    else:
+        shown = []
+        for _ in range(rng.randint(*size or (2, 16))):
+            start = today + timedelta(days=rng.randint(-apart, apart))
+            late = start > today or rng.random() < 0.6
+            shown.append((start, start + timedelta(days=rng.randint(0, apart)) if late else today))
+    shown.insert(0, (today, today))
     each = rng.choice((1, 2, 2))
     names: set[str] = set()
     shared, endings = [words.word() for _ in range(5)], [words.word()[:3] for _ in range(2)]
@@ -434,8 +447,11 @@ class Manner:
         looked_up |= {part: spec.hints[part] for part in parts if part in spec.hints}
         return self._place(phrase, way, said), condition, looked_up
 
-    def refused(self, words: Words, fields: list[Field]) -> tuple[str, dict[str, Any]]:
-        """A condition that a schema of these fields cannot express (a field, a value or an operator), and the refusal."""
+    def refused(self, words: Words, fields: list[Field]) -> tuple[str, dict[str, Any], dict[str, str]]:
+        """A condition that a schema of these fields cannot express, the refusal, and what was looked up for it.
+
+        What is missing is a field, a value or an operator; it stands for `MISSING` among what was looked up.
+        """
         rng = self.rng
         enums = [entry for entry in fields if entry.spec.type == "enum"]
         entry = rng.choice(fields)
@@ -443,20 +459,24 @@ class Manner:
         draw = rng.random()
         if enums and draw < 0.35:
             entry, said = rng.choice(enums), words.phrase()
-            condition = self._place(rng.choice(entry.spec.phrases), self._known_way(entry), said)
-            return condition, refusal(f"value {said}", listed(list(entry.spec.values)))
-        if missing and draw < 0.55:
+            phrase, way = rng.choice(entry.spec.phrases), self._known_way(entry)
+            looked_up = {phrase: entry.spec.name}
+            if way.key in entry.spec.operator_hints:
+                looked_up[way.key] = entry.spec.operator_hints[way.key]
+            answer = refusal(f"value {said}", listed(list(entry.spec.values)))
+            return self._place(phrase, way, said), answer, looked_up | {said: MISSING}
+        if missing and draw < 0.6:
             way = rng.choice(self.ways(missing[0]))
             phrase = rng.choice(entry.spec.phrases)
             said, _, _ = self._say(words, entry, operators()[missing[0]].shape)
-            return self._place(phrase, way, said), refusal(
-                f"operator {phrase}", listed(list(entry.spec.operators.values()))
-            )
+            answer = refusal(f"operator {phrase}", listed(list(entry.spec.operators.values())))
+            return self._place(phrase, way, said), answer, {phrase: entry.spec.name, way.key: MISSING}
         unknown = self.field()
         phrase = rng.choice(unknown.spec.phrases)
         said, _ = self._say_value(words, unknown)
         condition = self._place(phrase, self._known_way(rng.choice((entry, unknown))), said)
-        return condition, refusal(f"field {phrase}", listed([entry.spec.name for entry in fields]))
+        answer = refusal(f"field {phrase}", listed([entry.spec.name for entry in fields]))
+        return condition, answer, {phrase: MISSING}
 
     def _known_way(self, entry: Field) -> Way:
         return self.rng.choice(self.rng.choice(list(entry.ways.values())))

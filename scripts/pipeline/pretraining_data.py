@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.calendar import render_calendar
 from pipeline.dsl import answer_schema, condition_branches, describe, program
 from pipeline.made_up_language import (
     GLUE,
@@ -63,7 +64,7 @@ def schema_document(
         said, timeframe = manner.timeframe(named) if not simple and rng.random() < 0.3 else (None, None)
         ast = program(steps, timeframe)
         if rng.random() < 0.15:
-            bad, ast = manner.refused(row_words, fields)
+            bad, ast, _ = manner.refused(row_words, fields)
             step = rng.choice(said_steps)
             step[rng.randrange(len(step))] = bad
         text = rng.choice(manner.between_steps).join(manner.join(step) for step in said_steps)
@@ -226,33 +227,49 @@ def conditions_document(
             names = minify([entry.spec.name for entry in asked])
             result.append((f"Schema: {minify(schema)}\nRequest: fields {request}", names))
         else:
-            request, answer = _conditions(rng, manner, words.more(), asked, described)
+            request, answer, _ = _conditions(rng, manner, words.more(), asked, described)
             result.append((f"Schema: {minify(schema)}\n{request}", answer))
     return Document(result)
 
 
 def _conditions(
     rng: random.Random, manner: Manner, words: Words, asked: list[Field], described: float
-) -> tuple[str, str]:
-    """A request for conditions on these fields, and the list of them as the answer."""
+) -> tuple[str, str, dict[str, str]]:
+    """A request for conditions on these fields, the list of them as the answer, and what was looked up for them."""
     said, answer, spoken = [], [], rng.random() < described
+    found: dict[str, str] = {}
     for entry in asked:
         text, condition, looked_up = manner.condition(words, entry)
         said.append(text)
         answer.append(describe(looked_up) | condition if spoken else condition)
-    return f"{'Described r' if spoken else 'R'}equest: {manner.join(said)}", minify(answer)
+        found |= looked_up
+    return f"{'Described r' if spoken else 'R'}equest: {manner.join(said)}", minify(answer), found
+
+
+def _refused(manner: Manner, words: Words, asked: list[Field], fields: list[Field]) -> tuple[str, str, dict[str, str]]:
+    """As `_conditions`, one of them none that the fields can express, and a refusal for the answer."""
+    said, found, at = [], {}, manner.rng.randrange(len(asked))
+    for entry in asked[:at]:
+        text, _, looked_up = manner.condition(words, entry)
+        said.append(text)
+        found |= looked_up
+    text, answer, looked_up = manner.refused(words, fields)
+    said += [text, *(manner.condition(words, entry)[0] for entry in asked[at + 1 :])]
+    return f"Request: {manner.join(said)}", minify(answer), found | looked_up
 
 
 def small_rows(
     rng: random.Random, rows: int, size: tuple[int, int] = (2, 3), *, described: float = 0.5, most: int = 3,
-    refused: float = 0.0,
+    refused: float = 0.0, checked: float = 0.0,
 ) -> Document:  # fmt: skip
     """Rows with a small schema of their own each, its branches without all around them; the answer is the conditions.
 
     Many different tables a step teach looking up where many rows of one table do not. A share `described` of the rows
     says each condition's phrases with their spellings before it, in the schema's own notation: the step from copying after
     a repeated key to looking it up unsaid (stepwise internalisation, Deng et al. 2024, arXiv 2405.14838). A share
-    `refused` has a condition that the schema cannot express, and a refusal for an answer.
+    `refused` has a condition that the schema cannot express, and a refusal for an answer. A share `checked` of the answers
+    begins with all that is looked up, in the order of the request, up to what is missing: whether a phrase stands in the
+    schema, before what follows from it.
     """
     result = []
     for _ in range(rows):
@@ -262,12 +279,12 @@ def small_rows(
         table = [branch["properties"] for entry in fields for branch in condition_branches(entry.spec)]
         asked = [rng.choice(fields) for _ in range(rng.randint(1, most))]
         if rng.random() < refused:
-            said = [manner.condition(words, entry)[0] for entry in asked]
-            said[rng.randrange(len(said))], answer = manner.refused(words, fields)
-            result.append((f"{minify(table)}\nRequest: {manner.join(said)}", minify(answer)))
+            request, answer, found = _refused(manner, words, asked, fields)
         else:
-            request, said_answer = _conditions(rng, manner, words, asked, described)
-            result.append((f"{minify(table)}\n{request}", said_answer))
+            request, answer, found = _conditions(rng, manner, words, asked, described)
+        if rng.random() < checked:
+            request, answer = f"Checked {request}", f"{minify(describe(found))} {answer}"
+        result.append((f"{minify(table)}\n{request}", answer))
     return Document(result)
 
 
@@ -350,11 +367,36 @@ def date_document(rng: random.Random, rows: int) -> Document:
     return Document([(f"? {say_day(rng, day)}", day.isoformat()) for day in days])
 
 
+def period_rows(
+    rng: random.Random, rows: int, size: tuple[int, int], apart: tuple[int | None, ...], *, told: float = 0.0
+) -> Document:
+    """Rows with a small calendar of their own each, a period's name among words that mean nothing, and its two days.
+
+    Dates of a calendar begin alike, so whoever writes one has to find its entry again where they part: learned from dates
+    far `apart` and then from near ones (days, None for a prompt's periods; `made_up_calendar`), not from near ones alone. A
+    share `told` of the answers begins with the entry as the calendar has it.
+    """
+    result = []
+    for _ in range(rows):
+        words = Words(rng)
+        manner = Manner(rng, words)
+        named, calendar = made_up_calendar(rng, words, size, rng.choice(apart))
+        name, (start, end) = rng.choice(list(named.items()))
+        answer, tells = minify({"start": start.isoformat(), "end": end.isoformat()}), rng.random() < told
+        if tells:
+            today = next(iter(named.values()))
+            answer = f"{render_calendar({'': today, name: (start, end)}).partition(', ')[2]} {answer}"
+        request = manner.named.format(n=name)
+        request = f"{words.phrase()} {request}" if rng.random() < 0.5 else request
+        result.append((f"Calendar: {calendar}\n{'Told r' if tells else 'R'}equest: {request}", answer))
+    return Document(result)
+
+
 def period_document(rng: random.Random, rows: int) -> Document:
     """A calendar; each row says a time span among words that mean nothing, and its answer is the two days."""
     words = Words(rng)
     manner = Manner(rng, words)
-    named, calendar = made_up_calendar(rng, words)
+    named, calendar = made_up_calendar(rng, words, apart=rng.choice((None, None, None, 40, 400)))
     result = []
     for _ in range(rows):
         said, (start, end) = manner.timeframe(named)
