@@ -13,7 +13,7 @@ from tests_support import domain_specs
 import build_embedded_base as builder
 from pipeline import pretraining_data as data
 from pipeline.language import phrase_book
-from pipeline.made_up_language import Manner, Words, separators
+from pipeline.made_up_language import MISSING, Manner, Words, separators
 from pipeline.paths import EMBEDDED_BASE
 
 RECIPE = json.loads((ROOT / "config/embedded_base.json").read_text(encoding="utf-8"))
@@ -49,7 +49,7 @@ def sampled_texts(count: int = 150) -> str:
             )
         ]
         documents += [data.pair_rows(rng, 3, form) for form in ("same", "other", "values")]
-        documents += [data.name_rows(rng, 3), data.small_rows(rng, 3)]
+        documents += [data.name_rows(rng, 3), data.small_rows(rng, 3), data.period_rows(rng, 3, (1, 4), (60, None))]
         for document in documents:
             for prompt, completion in document.rows:
                 parts += [prompt, completion]
@@ -157,6 +157,45 @@ def test_time_spans_end_today_or_where_they_say():
             assert named or span["end"] == today or any(character.isdigit() for character in request)
 
 
+@pytest.mark.parametrize("apart", [3650, 60, None])
+def test_a_period_is_answered_by_its_entry_of_the_calendar_and_a_told_answer_begins_with_it(apart):
+    for told in (0.0, 1.0):
+        for prompt, answer in data.period_rows(random.Random(f"{apart}"), 40, (1, 6), (apart,), told=told).rows:
+            calendar, request = prompt.removeprefix("Calendar: ").split("\nTold request: " if told else "\nRequest: ")
+            entries = [re.fullmatch(r"(.+?) (\S+-\d\d)(?: (\S+-\d\d))?", entry) for entry in calendar.split(", ")]
+            today = entries[0][2]
+            asked = max(
+                ((name, entry) for entry in entries for name in entry[1].split(" / ") if name in request),
+                key=lambda pair: len(pair[0]),
+            )
+            entry = asked[1]
+            span = json.loads(answer[answer.index("{") :])
+            assert span == {"start": entry[2], "end": entry[3] or today}
+            assert span["start"] <= span["end"]
+            if told:
+                shown = " ".join(filter(None, entry.groups()[1:]))
+                assert answer.startswith(f"{asked[0]} {shown} {{"), (prompt, answer)
+
+
+def test_a_checked_answer_looks_up_to_what_is_missing_and_refuses_or_answers_as_the_unchecked_one():
+    ends = {"missing": 0, "found": 0}
+    for number in range(40):
+        draw = lambda checked, number=number: data.small_rows(
+            random.Random(number), 1, described=0.0, most=3, refused=0.5, checked=checked
+        ).rows[0]
+        (prompt, answer), (plain_prompt, plain_answer) = draw(1.0), draw(0.0)
+        said, end = json.JSONDecoder().raw_decode(answer)
+        assert prompt == plain_prompt.replace("\nRequest: ", "\nChecked Request: ")
+        assert answer[end + 1 :] == plain_answer
+        found = said["description"].split(", ") if said else []
+        table = prompt.partition("\nChecked Request: ")[0]
+        missing = [pair for pair in found if pair.endswith(f": {MISSING}")]
+        assert missing == (found[-1:] if "refusal" in json.loads(plain_answer) else [])
+        assert all(pair in table for pair in found if pair not in missing)
+        ends["missing" if missing else "found"] += 1
+    assert min(ends.values()) > 5, ends
+
+
 def test_a_phrase_of_an_operator_means_one_operator_of_its_field_wherever_it_stands():
     placed = {"before": 0, "after": 0}
     for number in range(60):
@@ -186,7 +225,7 @@ def test_a_request_that_a_made_up_schema_cannot_say_holds_something_that_is_not_
         table, _, request = prompt.rpartition("\nRequest: ")
         kinds.add(kind)
         assert missing in request
-        assert (f"{missing}: " in table) == (kind == "operator")
+        assert any(f"{before}{missing}: " in table for before in ('"', ", ")) == (kind == "operator")
     assert kinds == {"field", "value", "operator"}
 
 
@@ -196,6 +235,16 @@ def test_a_word_has_the_same_tokens_after_a_space_a_quote_and_a_dot(tiny_student
         alone = encode(word)
         for before in (" ", '"', ".", '{"', "\n"):
             assert encode(before + word) == encode(before) + alone
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [("2024-02-29", "20 24 - 02 - 29"), ("1999", "19 99"), ("120", "1 20"), ("7", "7"), ("12.5", "12 . 5")],
+)
+def test_two_digits_are_a_token_and_a_year_begins_with_its_century(tiny_student, text, pieces):
+    tokenizer = tiny_student.renderer.tokenizer
+    tokens = tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert [tokenizer.decode([token]) for token in tokens] == pieces.split()
 
 
 @pytest.mark.parametrize("text", ["caf\u00e9 \u4f60\u597d \u00a0", 'a"b\\c', "l'\u00e9tat  x\n\n", "it's 12,5%"])
