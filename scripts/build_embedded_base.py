@@ -252,6 +252,8 @@ MEASURED = {
     "conditions": data.conditions_document,
     "short_schema": lambda rng, rows: data.schema_document(rng, rows, (2, 3), short=True),
     "schema": data.schema_document,
+    "named_periods": lambda rng, rows: data.period_rows(rng, rows, (10, 16), (None,)),
+    "refusals": lambda rng, rows: data.small_rows(rng, rows, described=0.0, most=2, refused=1.0),
 }
 """Kinds of documents that a finished base is measured by: rng and rows -> document."""
 
@@ -320,7 +322,7 @@ def measure(options: dict[str, Any], folder: Path, documents: int, device: str) 
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval().to(device)
     for kind in MEASURED:
         outcomes = exact_match(model, encoder, f"{options['seed']}-measure-{kind}", documents, kind=kind)
-        print(f"{kind:<13} exact {percent(rate(outcomes))}  ({len(outcomes)} rows, {documents} documents)", flush=True)
+        print(f"{kind:<14} exact {percent(rate(outcomes))}  ({len(outcomes)} rows, {documents} documents)", flush=True)
 
 
 def check_finished(folder: Path, way_out: str) -> None:
