@@ -1,5 +1,7 @@
 """Models compared over several seeds: exact match and validity pooled, and paired differences from one of them.
 
+Of that one also what is right in each language, and what is wrong.
+
 Every root is the output root of a run with a seed of its own; a model is a folder of its `eval/`. Schemas of different
 roots are different clusters; rows are paired within a root.
 
@@ -61,6 +63,23 @@ def compare(
     return table
 
 
+def by_language(found: dict[tuple[str, str], dict[str, Any]], splits: list[str]) -> dict[str, dict[str, Any]]:
+    """Exact match of the pooled rows of these splits in each language; printed, too."""
+    from pipeline.statistics import rate
+    from pipeline.tables import percent
+
+    table = {}
+    for language in sorted({row["language"] for row in found.values()}):
+        mine = [
+            (f"{root} {row['schema_id']}", bool(row["exact_match"]))
+            for (root, _), row in found.items()
+            if row["language"] == language and row["split"] in splits
+        ]
+        table[language] = rate(mine)
+        print(f"{language} exact {percent(table[language])}  ({len(mine)} rows of {', '.join(splits)})")
+    return table
+
+
 def failures(found: dict[tuple[str, str], dict[str, Any]]) -> dict[str, dict[str, int]]:
     """Pooled rows of refusals and of programs by their conditions: class of failure (`right` where none) -> rows."""
     counted: dict[str, Counter[str]] = {}
@@ -85,11 +104,19 @@ def main(argv: list[str] | None = None) -> int:
     if args.against not in pooled:
         parser.error(f"--against {args.against} is not among --models {' '.join(args.models)}")
     table = compare(pooled, args.against, args.splits)
+    languages = by_language(pooled[args.against], args.splits)
     wrong = failures({k: v for k, v in pooled[args.against].items() if v["split"] in args.splits})
     for kind, counts in wrong.items():
         print(f"{args.against}, {kind}: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
     common.print_result(
-        {"name": "seeds", "roots": [root.name for root in args.roots], "mode": MODE, "table": table, "failures": wrong}
+        {
+            "name": "seeds",
+            "roots": [root.name for root in args.roots],
+            "mode": MODE,
+            "table": table,
+            "languages": languages,
+            "failures": wrong,
+        }  # fmt: skip
     )
     return 0
 
