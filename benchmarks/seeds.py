@@ -116,7 +116,7 @@ def main(argv: list[str] | None = None) -> int:
             "table": table,
             "languages": languages,
             "failures": wrong,
-        }  # fmt: skip
+        }
     )
     return 0
 
