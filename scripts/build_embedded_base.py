@@ -276,6 +276,7 @@ DOCUMENTS = MEASURED | {
     "described": lambda rng, rows: data.small_rows(rng, rows, described=1.0),
     "known": lambda rng, rows: data.small_rows(rng, rows, (1, 3), described=0.0, most=2, refused=0.5),
     "checked": lambda rng, rows: data.small_rows(rng, rows, (1, 3), described=0.0, most=2, refused=0.5, checked=1.0),
+    "picked": lambda rng, rows: data.small_rows(rng, rows, (1, 2), described=0.25, most=2, picked=True),
     "described_conditions": lambda rng, rows: data.conditions_document(rng, rows, described=1.0),
     "simple_schema": lambda rng, rows: data.schema_document(rng, rows, (1, 3), simple=True),
     "long_schema": lambda rng, rows: data.schema_document(rng, rows // 2, (7, 16)),

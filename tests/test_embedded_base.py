@@ -196,6 +196,23 @@ def test_a_checked_answer_looks_up_to_what_is_missing_and_refuses_or_answers_as_
     assert min(ends.values()) > 5, ends
 
 
+def test_a_list_holds_each_of_its_items_once_and_each_is_said_and_picked_rows_have_many_lists_and_truth_values():
+    kinds = {bool: 0, list: 0}
+    for number in range(60):
+        for prompt, answer in data.small_rows(random.Random(number), 2, (1, 2), described=0.0, picked=True).rows:
+            table, _, request = prompt.rpartition("\nRequest: ")
+            values = [condition["value"] for condition in json.loads(answer)]
+            for value in values:
+                kinds[type(value)] = kinds.get(type(value), 0) + 1
+                if isinstance(value, list) and isinstance(value[0], str):
+                    assert 2 <= len(value) == len(set(value))
+                    hints = re.findall(r'"description":"([^"]*)"', table)
+                    pairs = [pair.rsplit(": ", 1) for hint in hints for pair in hint.split(", ")]
+                    said = [[item] + [phrase for phrase, name in pairs if name == item] for item in value]
+                    assert all(any(phrase in request for phrase in phrases) for phrases in said)
+    assert min(kinds[bool], kinds[list]) > 30, kinds
+
+
 def test_a_phrase_of_an_operator_means_one_operator_of_its_field_wherever_it_stands():
     placed = {"before": 0, "after": 0}
     for number in range(60):

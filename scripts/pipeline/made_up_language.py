@@ -319,10 +319,10 @@ class Manner:
         parts = [self.rng.choice(of_others), self.words.word(accents)]
         return " ".join(parts if self.rng.random() < 0.6 else parts[::-1])
 
-    def field(self) -> Field:
-        """A field of any type with names, phrases and operators."""
+    def field(self, kind: str | None = None) -> Field:
+        """A field of this type or any with names, phrases and operators."""
         rng, words = self.rng, self.words
-        kind = rng.choice(("enum", "enum", "enum", "text", "integer", "number", "boolean", "boolean", "date"))
+        kind = kind or rng.choice(("enum", "enum", "enum", "text", "integer", "number", "boolean", "boolean", "date"))
         phrase, other = self._alike(0.0, self.of_names[0]), self._alike(0.15, self.of_names[1])
         name = name_in_style(phrase if rng.random() < 0.8 else words.phrase(), self.style)
         phrases = (phrase, other) if rng.random() < 0.75 else (phrase,)
@@ -368,6 +368,13 @@ class Manner:
         spec = SchemaField(name, kind, aliases, phrases, values, hints, operator_hints)
         return Field(spec, value_phrases, ways)
 
+    def listed_field(self) -> Field:
+        """A field of three values or more that can be asked for as a list."""
+        while True:
+            entry = self.field("enum")
+            if len(entry.spec.values) > 2 and any(operators()[name].shape == "list" for name in entry.spec.operators):
+                return entry
+
     def _yes_and_no(self, phrase: str) -> tuple[str, str]:
         """What the two truth values are called; they may share words with each other and with their field."""
         first, second = self.words.word(), self.words.word()
@@ -403,10 +410,8 @@ class Manner:
             said, value = self._say_value(words, entry)
             return said, value, [said]
         if shape == "list":
-            drawn: dict[Any, str] = {}
-            for _ in range(self.rng.choice((2, 2, 3, 4))):
-                said, item = self._say_value(words, entry)
-                drawn.setdefault(item, said)
+            count = min(self.rng.choice((2, 2, 3, 4)), len(entry.spec.values))
+            drawn = {i: self.rng.choice(entry.value_phrases[i]) for i in self.rng.sample(entry.spec.values, count)}
             return self.rng.choice(self.between_items).join(drawn.values()), list(drawn), list(drawn.values())
         low, high = sorted((draw_number(self.rng, entry.spec.type) for _ in range(2)), key=lambda pair: pair[1])
         return low[0] + self.between_ends + high[0], [low[1], high[1]], [low[0], high[0]]

@@ -260,7 +260,7 @@ def _refused(manner: Manner, words: Words, asked: list[Field], fields: list[Fiel
 
 def small_rows(
     rng: random.Random, rows: int, size: tuple[int, int] = (2, 3), *, described: float = 0.5, most: int = 3,
-    refused: float = 0.0, checked: float = 0.0,
+    refused: float = 0.0, checked: float = 0.0, picked: bool = False,
 ) -> Document:  # fmt: skip
     """Rows with a small schema of their own each, its branches without all around them; the answer is the conditions.
 
@@ -269,15 +269,20 @@ def small_rows(
     a repeated key to looking it up unsaid (stepwise internalisation, Deng et al. 2024, arXiv 2405.14838). A share
     `refused` has a condition that the schema cannot express, and a refusal for an answer. A share `checked` of the answers
     begins with all that is looked up, in the order of the request, up to what is missing: whether a phrase stands in the
-    schema, before what follows from it.
+    schema, before what follows from it. The first field of `picked` ones takes lists or truth values, and is always asked
+    for: after an item of a list has been written, the next is found by going back from its spelling to the request.
     """
     result = []
     for _ in range(rows):
         words = Words(rng, rng.choice((1, 1, 2)))
         manner = Manner(rng, words)
         fields = [manner.field() for _ in range(rng.randint(*size))]
-        table = [branch["properties"] for entry in fields for branch in condition_branches(entry.spec)]
         asked = [rng.choice(fields) for _ in range(rng.randint(1, most))]
+        if picked:
+            entry = manner.listed_field() if rng.random() < 0.65 else manner.field("boolean")
+            fields[0] = asked[rng.randrange(len(asked))] = entry
+            rng.shuffle(fields)
+        table = [branch["properties"] for entry in fields for branch in condition_branches(entry.spec)]
         if rng.random() < refused:
             request, answer, found = _refused(manner, words, asked, fields)
         else:
