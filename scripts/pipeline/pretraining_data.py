@@ -277,10 +277,11 @@ def small_rows(
         words = Words(rng, rng.choice((1, 1, 2)))
         manner = Manner(rng, words)
         fields = [manner.field() for _ in range(rng.randint(*size))]
+        if picked:
+            fields[0] = manner.listed_field() if rng.random() < 0.65 else manner.field("boolean")
         asked = [rng.choice(fields) for _ in range(rng.randint(1, most))]
         if picked:
-            entry = manner.listed_field() if rng.random() < 0.65 else manner.field("boolean")
-            fields[0] = asked[rng.randrange(len(asked))] = entry
+            asked[rng.randrange(len(asked))] = fields[0]
             rng.shuffle(fields)
         table = [branch["properties"] for entry in fields for branch in condition_branches(entry.spec)]
         if rng.random() < refused:
