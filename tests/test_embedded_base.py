@@ -258,10 +258,12 @@ def test_a_word_has_the_same_tokens_after_a_space_a_quote_and_a_dot(tiny_student
     ("text", "pieces"),
     [("2024-02-29", "20 24 - 02 - 29"), ("1999", "19 99"), ("120", "1 20"), ("7", "7"), ("12.5", "12 . 5")],
 )
-def test_two_digits_are_a_token_and_a_year_begins_with_its_century(tiny_student, text, pieces):
-    tokenizer = tiny_student.renderer.tokenizer
-    tokens = tokenizer(text, add_special_tokens=False)["input_ids"]
-    assert [tokenizer.decode([token]) for token in tokens] == pieces.split()
+def test_two_digits_are_a_token_and_a_year_begins_with_its_century(tiny_student, shipped, text, pieces):
+    from transformers import AutoTokenizer
+
+    for tokenizer in (tiny_student.renderer.tokenizer, AutoTokenizer.from_pretrained(shipped)):
+        tokens = tokenizer(text, add_special_tokens=False)["input_ids"]
+        assert [tokenizer.decode([token]) for token in tokens] == pieces.split()
 
 
 @pytest.mark.parametrize("text", ["caf\u00e9 \u4f60\u597d \u00a0", 'a"b\\c', "l'\u00e9tat  x\n\n", "it's 12,5%"])

@@ -61,7 +61,10 @@ def render_calendar(entries: dict[str, tuple[date, date]]) -> str:
     A period that ends on the first entry's day (today) shows only its first day.
     """
     today = next(iter(entries.values()))[1]
-    parts = []
-    for name, (start, end) in entries.items():
-        parts.append(f"{name} {start}" if end == today else f"{name} {start} {end}")
-    return ", ".join(parts)
+    return ", ".join(render_period(name, period, today) for name, period in entries.items())
+
+
+def render_period(name: str, period: tuple[date, date], today: date) -> str:
+    """An entry of the calendar."""
+    start, end = period
+    return f"{name} {start}" if end == today else f"{name} {start} {end}"

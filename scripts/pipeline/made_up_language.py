@@ -191,8 +191,8 @@ def made_up_calendar(
     """A calendar like a prompt's: (name -> period, the line), with `size` periods after today where that is given.
 
     Names are made up, nearly all alike: of the same words, with the same ending ("monday", "today") or but for a number ("last
-    7 days"). Mostly a period has two. Periods are those of a prompt, or any that begin and end `apart` days from today at
-    most: the nearer they are, the more of their dates is the same.
+    7 days"). Mostly a period has two. Periods are those of a prompt, or any that begin `apart` days from today at most and
+    end today or as many days later at most: the nearer they are, the more of their dates is the same.
     """
     today = draw_day(rng)
     if apart is None:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.calendar import render_calendar
+from pipeline.calendar import render_period
 from pipeline.dsl import answer_schema, condition_branches, describe, program
 from pipeline.made_up_language import (
     GLUE,
@@ -380,18 +380,18 @@ def period_rows(
 
     Dates of a calendar begin alike, so whoever writes one has to find its entry again where they part: learned from dates
     far `apart` and then from near ones (days, None for a prompt's periods; `made_up_calendar`), not from near ones alone. A
-    share `told` of the answers begins with the entry as the calendar has it.
+    share `told` of the answers begins with the entry under the name that is asked for.
     """
     result = []
     for _ in range(rows):
         words = Words(rng)
         manner = Manner(rng, words)
         named, calendar = made_up_calendar(rng, words, size, rng.choice(apart))
-        name, (start, end) = rng.choice(list(named.items()))
-        answer, tells = minify({"start": start.isoformat(), "end": end.isoformat()}), rng.random() < told
+        name, period = rng.choice(list(named.items()))
+        answer = minify({"start": period[0].isoformat(), "end": period[1].isoformat()})
+        tells = rng.random() < told
         if tells:
-            today = next(iter(named.values()))
-            answer = f"{render_calendar({'': today, name: (start, end)}).partition(', ')[2]} {answer}"
+            answer = f"{render_period(name, period, next(iter(named.values()))[1])} {answer}"
         request = manner.named.format(n=name)
         request = f"{words.phrase()} {request}" if rng.random() < 0.5 else request
         result.append((f"Calendar: {calendar}\n{'Told r' if tells else 'R'}equest: {request}", answer))
