@@ -186,13 +186,13 @@ def draw_text(rng: random.Random, words: Words) -> str:
 
 
 def made_up_calendar(
-    rng: random.Random, words: Words, size: tuple[int, int] | None = None, apart: int | None = None
+    rng: random.Random, words: Words, size: tuple[int, int] | None = None, apart: int | None = None, alike: float = 0.5
 ) -> tuple[dict[str, tuple[date, date]], str]:
     """A calendar like a prompt's: (name -> period, the line), with `size` periods after today where that is given.
 
-    Names are made up, nearly all alike: of the same words, with the same ending ("monday", "today") or but for a number ("last
-    7 days"). Mostly a period has two. Periods are those of a prompt, or any that begin `apart` days from today at most and
-    end today or as many days later at most: the nearer they are, the more of their dates is the same.
+    Names are made up, about `alike` of them alike: of the same words, with the same ending ("monday", "today") or but for a
+    number ("last 7 days"). Mostly a period has two. Periods are those of a prompt, or any that begin `apart` days from today
+    at most and end today or as many days later at most: the nearer they are, the more of their dates is the same.
     """
     today = draw_day(rng)
     if apart is None:
@@ -209,20 +209,20 @@ def made_up_calendar(
     names: set[str] = set()
     shared, endings = [words.word() for _ in range(5)], [words.word()[:3] for _ in range(2)]
     while len(names) < len(shown) * each:
+        if rng.random() >= alike:
+            names.add(words.phrase())
+            continue
         draw = rng.random()
-        if draw < 0.4:
+        if draw < 0.45:
             names.add(" ".join(rng.sample(shared, 2)))
-        elif draw < 0.7:
+        elif draw < 0.8:
             names.add(words.word()[:6] + rng.choice(endings))
-        elif draw < 0.85:
-            names.add(f"{rng.choice(shared)} {rng.randint(2, 90)} {rng.choice(shared)}")
         else:
-            names.add(words.word())
+            names.add(f"{rng.choice(shared)} {rng.randint(2, 90)} {rng.choice(shared)}")
     drawn = sorted(names)
     rng.shuffle(drawn)
-    entries = [(drawn[number * each : (number + 1) * each], period) for number, period in enumerate(shown)]
-    named = {name: period for some, period in entries for name in some}
-    return named, render_calendar({" / ".join(some): period for some, period in entries})
+    named = {name: shown[number // each] for number, name in enumerate(drawn[: len(shown) * each])}
+    return named, render_calendar(named)
 
 
 class Manner:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.calendar import render_period
-from pipeline.dsl import answer_schema, condition_branches, describe, program
+from pipeline.dsl import answer_schema, condition_branches, describe, program, say_spellings
 from pipeline.made_up_language import (
     GLUE,
     STYLES,
@@ -374,24 +374,25 @@ def date_document(rng: random.Random, rows: int) -> Document:
 
 
 def period_rows(
-    rng: random.Random, rows: int, size: tuple[int, int], apart: tuple[int | None, ...], *, told: float = 0.0
-) -> Document:
+    rng: random.Random, rows: int, size: tuple[int, int], apart: tuple[int | None, ...], *, told: float = 0.0,
+    alike: float = 0.5,
+) -> Document:  # fmt: skip
     """Rows with a small calendar of their own each, a period's name among words that mean nothing, and its two days.
 
     Dates of a calendar begin alike, so whoever writes one has to find its entry again where they part: learned from dates
     far `apart` and then from near ones (days, None for a prompt's periods; `made_up_calendar`), not from near ones alone. A
-    share `told` of the answers begins with the entry under the name that is asked for.
+    share `told` of the answers begins with the entry that is asked for. `alike` as in `made_up_calendar`.
     """
     result = []
     for _ in range(rows):
         words = Words(rng)
         manner = Manner(rng, words)
-        named, calendar = made_up_calendar(rng, words, size, rng.choice(apart))
+        named, calendar = made_up_calendar(rng, words, size, rng.choice(apart), alike)
         name, period = rng.choice(list(named.items()))
         answer = minify({"start": period[0].isoformat(), "end": period[1].isoformat()})
         tells = rng.random() < told
         if tells:
-            answer = f"{render_period(name, period, next(iter(named.values()))[1])} {answer}"
+            answer = f"{say_spellings({name: render_period(period, next(iter(named.values()))[1])})} {answer}"
         request = manner.named.format(n=name)
         request = f"{words.phrase()} {request}" if rng.random() < 0.5 else request
         result.append((f"Calendar: {calendar}\n{'Told r' if tells else 'R'}equest: {request}", answer))
