@@ -48,10 +48,9 @@ def test_the_prompt_names_every_period_in_both_languages():
 
     content = render_prompt({}, "x", "2024-03-17")[0]["content"]
     entries = content.split("\nCalendar: ")[1].split("\nRequest: ")[0].split(", ")
-    assert len(entries) == len(periods(date(2024, 3, 17)))
-    assert entries[0] == "today / aujourd'hui 2024-03-17"
-    assert "last month / mois dernier 2024-02-01 2024-02-29" in entries
-    assert all(" / " in entry for entry in entries)
+    assert len(entries) == 2 * len(periods(date(2024, 3, 17)))
+    assert entries[:2] == ["today: 2024-03-17", "aujourd'hui: 2024-03-17"]
+    assert {"last month: 2024-02-01 2024-02-29", "mois dernier: 2024-02-01 2024-02-29"} <= set(entries)
 
 
 def test_what_stands_before_the_request_is_tokenized_once(tiny_base, schema_rows, monkeypatch):
