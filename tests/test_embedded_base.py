@@ -172,6 +172,20 @@ def test_a_period_is_answered_by_its_entry_of_the_calendar_and_a_told_answer_beg
                 assert answer.startswith(f"{entry[0]} {{"), (prompt, answer)
 
 
+def test_names_of_a_calendar_share_words_or_endings_only_as_far_as_they_are_to_be_alike():
+    def repeated(alike: float, part: slice) -> float:
+        parts = []
+        for number in range(20):
+            rng = random.Random(number)
+            named, _ = data.made_up_calendar(rng, data.Words(rng), (10, 10), 400, alike)
+            parts.append([word[part] for name in named for word in name.split()])
+        return 1 - sum(len(set(some)) for some in parts) / sum(map(len, parts))
+
+    assert repeated(0.0, slice(None)) == 0
+    assert 0 < repeated(0.5, slice(None)) < repeated(1.0, slice(None))
+    assert repeated(1.0, slice(-3, None)) > 2 * repeated(0.0, slice(-3, None))
+
+
 def test_a_checked_answer_looks_up_to_what_is_missing_and_refuses_or_answers_as_the_unchecked_one():
     ends = {"missing": 0, "found": 0}
     for number in range(40):
