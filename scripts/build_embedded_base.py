@@ -263,8 +263,6 @@ DOCUMENTS = MEASURED | {
     "instance": data.instance_document,
     "dates": lambda rng, rows: data.date_document(rng, 2 * rows),
     "periods": lambda rng, rows: data.period_document(rng, 2 * rows),
-    "named_spans": lambda rng, rows: data.period_document(rng, 2 * rows, by_name=1.0),
-    "timed_schema": lambda rng, rows: data.schema_document(rng, rows, (1, 3), short=True, timed=1.0, by_name=0.95),
     "told_periods": lambda rng, rows: data.period_rows(rng, 2 * rows, (1, 5), (3650, 3650, 400), told=0.5, alike=0.1),
     "far_periods": lambda rng, rows: data.period_rows(rng, rows, (3, 16), (3650, 400), told=0.1, alike=0.2),
     "near_periods": lambda rng, rows: data.period_rows(rng, rows, (4, 16), (400, 60, None)),

@@ -492,11 +492,11 @@ class Manner:
         """Conditions of one step."""
         return self.rng.choice(self.joiners).join(said)
 
-    def timeframe(self, named: dict[str, tuple[date, date]], by_name: float) -> tuple[str, tuple[str, str]]:
-        """How a time span is said, a share `by_name` by a name of the calendar, the others by dates, and its two days."""
+    def timeframe(self, named: dict[str, tuple[date, date]]) -> tuple[str, tuple[str, str]]:
+        """How a time span is said, by a name of the calendar or by dates, and its two days."""
         rng = self.rng
         today = next(iter(named.values()))[1]
-        if rng.random() < by_name:
+        if rng.random() < 0.6:
             label, (start, end) = rng.choice(list(named.items()))
             return self.named.format(n=label), (start.isoformat(), end.isoformat())
         if rng.random() < 0.4:

@@ -40,13 +40,12 @@ class Document:
 
 
 def schema_document(
-    rng: random.Random, rows: int, size: tuple[int, int] = (2, 4), *, simple: bool = False, short: bool = False,
-    timed: float = 0.3, by_name: float = 0.6,
-) -> Document:  # fmt: skip
+    rng: random.Random, rows: int, size: tuple[int, int] = (2, 4), *, simple: bool = False, short: bool = False
+) -> Document:
     """A schema in the shipped form over `size` fields, and requests for it in one manner.
 
     `simple` requests have no time and no words around them; `short` ones have one or two conditions a step, and two steps
-    at most. A share `timed` of the others has a time span, `by_name` of these a period of the calendar.
+    at most.
     """
     words = Words(rng)
     manner = Manner(rng, words)
@@ -62,7 +61,7 @@ def schema_document(
             pairs = [manner.condition(row_words, entry)[:2] for entry in entries]
             said_steps.append([pair[0] for pair in pairs])
             steps.append([pair[1] for pair in pairs])
-        said, timeframe = manner.timeframe(named, by_name) if not simple and rng.random() < timed else (None, None)
+        said, timeframe = manner.timeframe(named) if not simple and rng.random() < 0.3 else (None, None)
         ast = program(steps, timeframe)
         if rng.random() < 0.15:
             bad, ast, _ = manner.refused(row_words, fields)
@@ -400,17 +399,14 @@ def period_rows(
     return Document(result)
 
 
-def period_document(rng: random.Random, rows: int, *, by_name: float = 0.6) -> Document:
-    """A calendar; each row says a time span among words that mean nothing, and its answer is the two days.
-
-    A share `by_name` of the spans are periods of the calendar.
-    """
+def period_document(rng: random.Random, rows: int) -> Document:
+    """A calendar; each row says a time span among words that mean nothing, and its answer is the two days."""
     words = Words(rng)
     manner = Manner(rng, words)
     named, calendar = made_up_calendar(rng, words, apart=rng.choice((None, None, None, 40, 400)))
     result = []
     for _ in range(rows):
-        said, (start, end) = manner.timeframe(named, by_name)
+        said, (start, end) = manner.timeframe(named)
         row_words = words.more()
         request = manner.request(row_words, row_words.phrase(), said)
         result.append((f"Calendar: {calendar}\nRequest: {request}", minify({"start": start, "end": end})))
