@@ -28,7 +28,7 @@ from pipeline.evaluation import Answerer, batches, decision_rows, load_schemas
 from pipeline.paths import Layout
 from pipeline.progress import progress
 
-VERSION = 6
+VERSION = 7
 
 
 def pairs_of_query(

@@ -24,7 +24,7 @@ from pipeline.errors import UserError
 from pipeline.paths import Layout
 from pipeline.progress import Progress
 
-VERSION = 4
+VERSION = 5
 SPLITS = ("train", "validation")
 
 

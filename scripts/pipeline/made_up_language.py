@@ -221,7 +221,7 @@ def made_up_calendar(
             names.add(f"{rng.choice(shared)} {rng.randint(2, 90)} {rng.choice(shared)}")
     drawn = sorted(names)
     rng.shuffle(drawn)
-    named = {name: shown[number // each] for number, name in enumerate(drawn[: len(shown) * each])}
+    named = {name: shown[number // each] for number, name in enumerate(drawn)}
     return named, render_calendar(named)
 
 
