@@ -11,9 +11,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+settings.register_profile("untimed", deadline=None)  # a busy machine breaks no property
+settings.load_profile("untimed")
 
 TINY = {
     "seed": 1,

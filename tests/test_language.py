@@ -19,7 +19,7 @@ from pipeline.teacher import Query
 TODAY = date(2024, 3, 17)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 10**9), language=st.sampled_from(["en", "fr"]), days=st.integers(0, 2000))
 def test_programs_survive_the_round_trip(seed, language, days):
     rng = random.Random(seed)

@@ -280,7 +280,7 @@ def test_a_schema_that_nothing_satisfies_has_no_instance(schema):
 
 
 @given(st.from_regex(r"[a-c]{1,3}[0-9]?(x|yz)*", fullmatch=True), st.integers(0, 1000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_strings_are_made_that_a_pattern_matches(example, seed):
     import re
 
@@ -304,7 +304,7 @@ MEANING = {
 
 
 @given(VALUES, VALUES, VALUES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_meaning_is_an_equivalence_and_normalising_twice_changes_nothing(a, b, c):
     judge = SchemaJudge(MEANING)
     assert judge.same(a, a)
