@@ -294,6 +294,27 @@ def test_an_adapter_of_another_base_is_refused(trained, tiny_base, tmp_path):
     assert "was trained on" in said
 
 
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [("prompt", "by another version of this project, which wrote prompts otherwise"), ("weights", "on other weights of")],
+)
+def test_an_adapter_of_another_prompt_or_of_replaced_weights_is_refused_and_one_that_records_neither_is_not(
+    trained, tmp_path, changed, sentence
+):
+    from pipeline.student import RECORD
+
+    adapter = tmp_path / "adapter"
+    shutil.copytree(trained / "out/student_runs/embedded/checkpoint-final", adapter)
+    record = json.loads((adapter / RECORD).read_text())
+    assert record[changed]
+    command = ("evaluate_student.py", "--config", str(trained / "config.json"), "--adapter", str(adapter))
+    (adapter / RECORD).write_text(json.dumps(record | {changed: "another"}))
+    assert f"{adapter} was trained {sentence}" in refused(*command)
+    del record[changed]
+    (adapter / RECORD).write_text(json.dumps(record))
+    ok(*command, "--max-samples", "1", "--splits", "test")
+
+
 def test_evaluation_without_an_adapter_says_which_and_ends_with_a_summary(trained):
     config = str(trained / "config.json")
     out = ok("evaluate_student.py", "--config", config, "--splits", "test,test_seen")

@@ -14,14 +14,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from pipeline.artifacts import file_hash
+from pipeline.artifacts import file_hash, write_json
 from pipeline.config import read_json_object
 from pipeline.errors import UserError
 from pipeline.paths import EMBEDDED_BASE, Layout, resolve
-from pipeline.prompts import REQUEST, render_completion, render_prompt
+from pipeline.prompts import REQUEST, form, render_completion, render_prompt
 
 LORA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 END_OF_TURN = "<end_of_turn>"
+RECORD = "student.json"
+"""File of an adapter's folder: what it was trained on, and for which form of the prompt."""
 
 
 def is_local(base_model: str) -> bool:
@@ -88,6 +90,12 @@ def base_inputs(student: SimpleNamespace) -> list[Path]:
     """Files that stand for the base model in a stage's facts: the config of a local folder, nothing for a hub id."""
     folder = resolve(student.base_model)
     return [folder / "model.safetensors"] if (folder / "model.safetensors").exists() else []
+
+
+def base_weights(base_model: str) -> str | None:
+    """SHA-256 of a local base's weights; None for a hub id or weights in several files."""
+    path = resolve(base_model) / "model.safetensors"
+    return file_hash(path) if path.exists() else None
 
 
 def load_tokenizer(base_model: str) -> Any:
@@ -202,21 +210,35 @@ def kept_adapter(layout: Layout) -> Path:
 
 
 def check_adapter(adapter: Path, base_model: str) -> None:
-    """Raise UserError where a folder is no finished adapter of this base."""
+    """Raise UserError where a folder is no finished adapter of this base, its weights and today's form of the prompt.
+
+    What a folder does not record is not checked: adapters of other makers are welcome.
+    """
     if not adapter.exists():
         raise UserError(f"the adapter {adapter} does not exist; ./runTraining.sh makes one, or check --adapter")
+    info = adapter / RECORD
+    recorded = read_json_object(info) if info.exists() else {}
+    if recorded.get("prompt", form()) != form():
+        raise UserError(
+            f"{adapter} was trained by another version of this project, which wrote prompts otherwise; train it again "
+            "with ./runTraining.sh, or use the version that made it"
+        )
     if not (adapter / "adapter_config.json").exists():
         if (adapter / "model.safetensors").exists():
             return
         raise UserError(f"{adapter} holds no adapter (adapter_config.json is missing); give a checkpoint folder")
     if not (adapter / "adapter_model.safetensors").exists():
         raise UserError(f"{adapter} has no adapter_model.safetensors; other formats are not loaded, train it again")
-    made_for = str(read_json_object(adapter / "adapter_config.json").get("base_model_name_or_path", ""))
-    info = adapter / "student.json"
-    if info.exists():
-        made_for = json.loads(info.read_text(encoding="utf-8"))["base_model"]
+    own = read_json_object(adapter / "adapter_config.json")
+    made_for = recorded.get("base_model", str(own.get("base_model_name_or_path", "")))
     if made_for != base_model:
         raise UserError(f"{adapter} was trained on {made_for}, not on {base_model}; give its base with --base-model")
+    weights = base_weights(base_model)
+    if recorded.get("weights", weights) != weights:
+        raise UserError(
+            f"{adapter} was trained on other weights of {base_model} than are there now; train it again with "
+            "./runTraining.sh, or give its base with --base-model"
+        )
 
 
 def load_student(
@@ -268,7 +290,8 @@ def save_adapter(model: Any, tokenizer: Any, folder: Path, student: SimpleNamesp
     readme = part / "README.md"
     readme.unlink(missing_ok=True)
     tokenizer.save_pretrained(part)
-    (part / "student.json").write_text(json.dumps({"base_model": student.base_model}) + "\n", encoding="utf-8")
+    record = {"base_model": student.base_model, "weights": base_weights(student.base_model), "prompt": form()}
+    write_json(part / RECORD, record)
     os.replace(part, folder)
 
 
