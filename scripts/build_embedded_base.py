@@ -143,6 +143,31 @@ def build_model(options: dict[str, Any], tokenizer: Any, seed: int) -> Any:
     return Gemma3ForCausalLM(config)
 
 
+def deepened(model: Any, options: dict[str, Any], tokenizer: Any) -> Any:
+    """The model with as many layers as the recipe has: those added at its end change nothing until they are trained.
+
+    They are copies of trained layers with a sliding window whose norms at the end of each part give zeros (stacking: Du
+    et al. 2024, arXiv 2405.15319). Added before them they would move the full layer to another place than Ollama's.
+    """
+    import torch
+
+    own = model.config.num_hidden_layers
+    layers = options["model"]["num_hidden_layers"]
+    if own == layers:
+        return model
+    if own > layers:
+        raise UserError(f"the model to go on from has {own} layers and the recipe {layers}; raise num_hidden_layers")
+    deep = build_model(options, tokenizer, options["seed"])
+    deep.load_state_dict(model.state_dict(), strict=False)
+    like = [at for at, kind in enumerate(deep.config.layer_types[:own]) if kind == "sliding_attention"][own - layers :]
+    with torch.no_grad():
+        for layer, source in zip(deep.model.layers[own:], like, strict=True):
+            layer.load_state_dict(deep.model.layers[source].state_dict())
+            for norm in (layer.post_attention_layernorm, layer.post_feedforward_layernorm):
+                norm.weight.fill_(-1.0)  # Gemma scales by 1 + weight
+    return deep
+
+
 def speed_up(model: Any) -> None:
     """Compile the elementwise parts and let attention be plain bf16 products: faster on a CPU, the same loss but rounding.
 
@@ -266,6 +291,8 @@ DOCUMENTS = MEASURED | {
     "told_periods": lambda rng, rows: data.period_rows(rng, 2 * rows, (1, 5), (3650, 3650, 400), told=0.5, alike=0.1),
     "far_periods": lambda rng, rows: data.period_rows(rng, rows, (3, 16), (3650, 400), told=0.1, alike=0.2),
     "near_periods": lambda rng, rows: data.period_rows(rng, rows, (4, 16), (400, 60, None)),
+    "worded_periods": lambda rng, rows: data.period_rows(rng, rows, (3, 20), (400, 60, None), worded=True),
+    "timed": lambda rng, rows: data.period_rows(rng, rows, (3, 16), (400, None), worded=True, conditions=True),
     "list": lambda rng, rows: data.list_document(rng, 2 * rows),
     "same": lambda rng, rows: data.pair_rows(rng, 3 * rows, "same"),
     "other": lambda rng, rows: data.pair_rows(rng, 3 * rows, "other"),
@@ -394,7 +421,7 @@ def begin(options: dict[str, Any], folder: Path, start: Path | None) -> tuple[An
         log = start / "metrics.jsonl"
         if log.exists() and not (folder.parent / log.name).exists():  # the log goes on where the model did
             shutil.copyfile(log, folder.parent / log.name)
-        return tokenizer, AutoModelForCausalLM.from_pretrained(start, dtype=torch.float32)
+        return tokenizer, deepened(AutoModelForCausalLM.from_pretrained(start, dtype=torch.float32), options, tokenizer)
     if not (folder / "tokenizer.json").exists():
         train_tokenizer(options, folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)

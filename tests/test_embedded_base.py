@@ -7,11 +7,12 @@ import random
 import re
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, TINY
 from tests_support import domain_specs
 
 import build_embedded_base as builder
 from pipeline import pretraining_data as data
+from pipeline.errors import UserError
 from pipeline.language import phrase_book
 from pipeline.made_up_language import MISSING, Manner, Words, separators
 from pipeline.paths import EMBEDDED_BASE
@@ -172,6 +173,27 @@ def test_a_period_is_answered_by_its_entry_of_the_calendar_and_a_told_answer_beg
                 assert answer.startswith(f"{entry[0]} {{"), (prompt, answer)
 
 
+def test_a_worded_request_has_words_around_the_name_and_one_with_conditions_a_schema_that_they_satisfy():
+    from jsonschema import Draft202012Validator
+
+    for conditions in (False, True):
+        for prompt, answer in data.period_rows(
+            random.Random(5), 40, (1, 6), (400,), worded=True, conditions=conditions
+        ).rows:
+            table, _, rest = prompt.rpartition("Calendar: ")
+            calendar, request = rest.split("\nRequest: ")
+            named = [entry.split(": ")[0] for entry in calendar.split(", ") if entry.split(": ")[0] in request.lower()]
+            assert named
+            assert len(request.split()) > len(max(named, key=len).split())
+            found = json.loads(answer)
+            if conditions:
+                (condition,) = found["conditions"]
+                branches = [{"type": "object", "properties": branch} for branch in json.loads(table)]
+                assert Draft202012Validator({"anyOf": branches}).is_valid(condition)
+                found = found["timeframe"]
+            assert found["start"] <= found["end"]
+
+
 def test_names_of_a_calendar_share_words_or_endings_only_as_far_as_they_are_to_be_alike():
     def repeated(alike: float, part: slice) -> float:
         parts = []
@@ -299,6 +321,23 @@ def test_training_and_use_see_the_same_tokens(tiny_student, schema_rows):
     mine = renderer.prompt(messages) + renderer.answer(render_completion({"a": 1}))
     assert whole_ids[: len(mine)] == mine
     assert renderer.request(schema, "a request", "2024-03-17") == renderer.prompt(messages)
+
+
+def test_layers_added_to_a_model_change_nothing_until_they_are_trained(tiny_student):
+    import torch
+
+    model, tokenizer = tiny_student.model, tiny_student.renderer.tokenizer
+    recipe = TINY | {"model": TINY["model"] | {"num_hidden_layers": 9}}
+    deep = builder.deepened(model, recipe, tokenizer)
+    kinds = deep.config.layer_types
+    assert (len(deep.model.layers), kinds[:6]) == (9, model.config.layer_types)
+    ids = torch.arange(10, 90)[None]
+    assert torch.equal(deep(ids).logits, model(ids).logits)
+    deep(ids, labels=ids).loss.backward()
+    for layer in deep.model.layers[6:]:
+        assert layer.post_attention_layernorm.weight.grad.abs().max() > 0
+    with pytest.raises(UserError, match="has 9 layers and the recipe 6"):
+        builder.deepened(deep, TINY, tokenizer)
 
 
 @pytest.mark.parametrize("shape", [(8, 24), (24, 8)])

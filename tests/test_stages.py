@@ -296,7 +296,10 @@ def test_an_adapter_of_another_base_is_refused(trained, tiny_base, tmp_path):
 
 @pytest.mark.parametrize(
     ("changed", "sentence"),
-    [("prompt", "by another version of this project, which wrote prompts otherwise"), ("weights", "on other weights of")],
+    [
+        ("prompt", "by another version of this project, which wrote prompts otherwise"),
+        ("weights", "on other weights of"),
+    ],
 )
 def test_an_adapter_of_another_prompt_or_of_replaced_weights_is_refused_and_one_that_records_neither_is_not(
     trained, tmp_path, changed, sentence

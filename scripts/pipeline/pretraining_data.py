@@ -375,13 +375,15 @@ def date_document(rng: random.Random, rows: int) -> Document:
 
 def period_rows(
     rng: random.Random, rows: int, size: tuple[int, int], apart: tuple[int | None, ...], *, told: float = 0.0,
-    alike: float = 0.5,
+    alike: float = 0.5, worded: bool = False, conditions: bool = False,
 ) -> Document:  # fmt: skip
     """Rows with a small calendar of their own each, a period's name among words that mean nothing, and its two days.
 
     Dates of a calendar begin alike, so whoever writes one has to find its entry again where they part: learned from dates
     far `apart` and then from near ones (days, None for a prompt's periods; `made_up_calendar`), not from near ones alone. A
-    share `told` of the answers begins with the entry that is asked for. `alike` as in `made_up_calendar`.
+    share `told` of the answers begins with the entry that is asked for. `alike` as in `made_up_calendar`. There are more
+    words in a `worded` request, on both sides of the name: which of them name a period is to be found first. With
+    `conditions` a small schema stands before the calendar, and what is asked of it before the time span.
     """
     result = []
     for _ in range(rows):
@@ -393,9 +395,19 @@ def period_rows(
         tells = rng.random() < told
         if tells:
             answer = f"{say_spellings({name: render_period(period, next(iter(named.values()))[1])})} {answer}"
+        body, table = "", ""
+        if conditions:
+            fields = [manner.field() for _ in range(rng.randint(1, 2))]
+            table = (
+                minify([branch["properties"] for entry in fields for branch in condition_branches(entry.spec)]) + "\n"
+            )
+            body, condition, _ = manner.condition(words, rng.choice(fields))
+            answer = f'{{"conditions":[{minify(condition)}],"timeframe":{answer}}}'
+        elif worded or rng.random() < 0.5:
+            body = " ".join(words.phrase() for _ in range(rng.randint(1, 4 if worded else 1)))
         request = manner.named.format(n=name)
-        request = f"{words.phrase()} {request}" if rng.random() < 0.5 else request
-        result.append((f"Calendar: {calendar}\n{'Told r' if tells else 'R'}equest: {request}", answer))
+        request = manner.request(words, body, request) if worded else f"{body} {request}".strip()
+        result.append((f"{table}Calendar: {calendar}\n{'Told r' if tells else 'R'}equest: {request}", answer))
     return Document(result)
 
 
