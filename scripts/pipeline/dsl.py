@@ -161,6 +161,15 @@ def refusal(reason: str, suggestion: str) -> dict[str, Any]:
     return {"refusal": {"reason": reason, "suggestion": suggestion}}
 
 
+def refusal_of(kind: str, said: str, known: Iterable[Any]) -> dict[str, Any]:
+    """The refusal of a request for a field, value or operator (`kind`) that a schema does not have.
+
+    The reason is the kind and the request's own words for it (for an operator, those for its field), the suggestion the
+    first three that there are. It is the same in all languages: an AST is for programs.
+    """
+    return refusal(f"{kind} {said}", ", ".join(map(str, list(known)[:3])))
+
+
 def is_refusal(ast: Any) -> bool:
     """Whether an AST is a refusal."""
     return isinstance(ast, dict) and "refusal" in ast

@@ -17,7 +17,7 @@ from functools import cache, cached_property
 from typing import Any
 
 from pipeline.calendar import WEEKDAYS, period_names, periods
-from pipeline.dsl import operators, program, refusal
+from pipeline.dsl import operators, program, refusal_of
 from pipeline.paths import CONFIG_DIR
 
 NUMBER = r"\d+(?:[.,]\d+)?"
@@ -94,10 +94,6 @@ def read_date(text: str, language: str) -> date | None:
         return date(int(parts[2]), months.index(parts[1]) + 1, int(parts[0]))
     except ValueError:
         return None
-
-
-def _listed(names: list[Any]) -> str:
-    return ", ".join(map(str, names[:3]))
 
 
 class Speaker:
@@ -218,15 +214,12 @@ class Speaker:
         return rng.choice(phrases["range"][: self.phrasings]).format(**said)
 
     def refusal_of(self, kind: str, said: str, entry: dict[str, Any] | None = None) -> dict[str, Any]:
-        """The refusal for an unknown field, value or operator, in this language."""
-        reason, suggestion = self.book["refusals"][kind]
+        """The refusal for an unknown field, or an unknown value or operator of a field."""
         if kind == "field":
-            names: list[Any] = list(self.fields)
-        elif kind == "value":
-            names = [known["value"] for known in entry["values"]]
-        else:
-            names = list(entry["operators"].values())
-        return refusal(reason.format(x=said), suggestion.format(names=_listed(names)))
+            return refusal_of(kind, said, self.fields)
+        return refusal_of(
+            kind, said, (v["value"] for v in entry["values"]) if kind == "value" else entry["operators"].values()
+        )
 
     # ---- reading
 

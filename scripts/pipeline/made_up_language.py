@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from pipeline.calendar import periods, render_calendar
-from pipeline.dsl import SchemaField, operators, operators_for, refusal
+from pipeline.dsl import SchemaField, operators, operators_for, refusal_of
 from pipeline.language import phrase_book
 
 ONSETS = ("", "b", "c", "d", "f", "g", "h", "j", "l", "m", "n", "p", "qu", "r", "s", "t", "v", "w", "z") + (
@@ -468,19 +468,19 @@ class Manner:
             looked_up = {phrase: entry.spec.name}
             if way.key in entry.spec.operator_hints:
                 looked_up[way.key] = entry.spec.operator_hints[way.key]
-            answer = refusal(f"value {said}", listed(list(entry.spec.values)))
+            answer = refusal_of("value", said, entry.spec.values)
             return self._place(phrase, way, said), answer, looked_up | {said: MISSING}
         if missing and draw < 0.6:
             way = rng.choice(self.ways(missing[0]))
             phrase = rng.choice(entry.spec.phrases)
             said, _, _ = self._say(words, entry, operators()[missing[0]].shape)
-            answer = refusal(f"operator {phrase}", listed(list(entry.spec.operators.values())))
+            answer = refusal_of("operator", phrase, entry.spec.operators.values())
             return self._place(phrase, way, said), answer, {phrase: entry.spec.name, way.key: MISSING}
         unknown = self.field()
         phrase = rng.choice(unknown.spec.phrases)
         said, _ = self._say_value(words, unknown)
         condition = self._place(phrase, self._known_way(rng.choice((entry, unknown))), said)
-        answer = refusal(f"field {phrase}", listed([entry.spec.name for entry in fields]))
+        answer = refusal_of("field", phrase, (entry.spec.name for entry in fields))
         return condition, answer, {phrase: MISSING}
 
     def _known_way(self, entry: Field) -> Way:
@@ -526,8 +526,3 @@ class Manner:
         if rng.random() < 0.25:
             body += rng.choice(("?", " ?", "!", "."))
         return body[0].upper() + body[1:] if rng.random() < 0.4 else body
-
-
-def listed(names: list[str]) -> str:
-    """The first three of some names, for a refusal's suggestion."""
-    return ", ".join(names[:3])

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from pipeline.asts import SchemaJudge
-from pipeline.dsl import refusal
+from pipeline.dsl import refusal_of
 from pipeline.instances import NoInstance, Sampler
 from pipeline.made_up_language import Words
 from pipeline.prompts import minify
@@ -38,8 +38,7 @@ def language_of(row: dict[str, Any], language: str) -> SchemaLanguage:
 
 def refused_property(language: SchemaLanguage, name: str) -> dict[str, Any]:
     """The refusal of a request for a property that the schema does not have."""
-    known = list(language.properties([language.schema]))
-    return refusal(f"field {name}", ", ".join(known[:3]))
+    return refusal_of("field", name, language.properties([language.schema]))
 
 
 def write_queries(

@@ -47,6 +47,10 @@ class Teacher(Protocol):
         """Release what is held; returns the cost (calls, tokens, seconds) of what was asked."""
 
 
+EMBEDDED_VERSION = 2
+"""Raised where the embedded teacher answers otherwise than before."""
+
+
 def make_teacher(teacher: SimpleNamespace, run: SimpleNamespace, dataset: SimpleNamespace | None = None) -> Teacher:
     """The teacher of these options. `dataset` is needed where queries are written."""
     if teacher.kind == "embedded":
@@ -61,6 +65,6 @@ def make_teacher(teacher: SimpleNamespace, run: SimpleNamespace, dataset: Simple
 def teacher_facts(teacher: SimpleNamespace) -> dict[str, Any]:
     """What of the teacher's options decides its answers, for the record of a stage."""
     if teacher.kind == "embedded":
-        return {"kind": "embedded"}
+        return {"kind": "embedded", "version": EMBEDDED_VERSION}
     keys = ("kind", "model", "num_ctx", "num_predict", "think", "temperature")
     return {key: getattr(teacher, key) for key in keys}
