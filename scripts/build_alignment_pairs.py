@@ -121,7 +121,7 @@ def main(argv: list[str] | None = None) -> int:
         facts = {"pairs": vars(options.pairs), "base_model": options.student.base_model, "seed": options.run.seed}
         facts |= {"max_new_tokens": options.evaluation.max_new_tokens, "max_samples": options.run.max_samples}
         facts["prompt"] = form()
-        inputs = [layout.schemas, layout.dataset, adapter, *base_inputs(options.student)]
+        inputs = [layout.schemas, layout.dataset, adapter, *base_inputs(options.student.base_model)]
         stage = Stage("pairs", VERSION, layout.root, [layout.pairs], facts, inputs)
         if not options.force and stage.up_to_date():
             return 0

@@ -151,13 +151,19 @@ def deepened(model: Any, options: dict[str, Any], tokenizer: Any) -> Any:
     """
     import torch
 
-    own = model.config.num_hidden_layers
-    layers = options["model"]["num_hidden_layers"]
+    own, layers = model.config.num_hidden_layers, options["model"]["num_hidden_layers"]
+    for name, size in options["model"].items():
+        if (had := getattr(model.config, name)) != size and (name != "num_hidden_layers" or had > size):
+            raise UserError(
+                f"{name} is {size} in the recipe and {had} in the model to go on from; only layers are added"
+            )
     if own == layers:
         return model
-    if own > layers:
-        raise UserError(f"the model to go on from has {own} layers and the recipe {layers}; raise num_hidden_layers")
     deep = build_model(options, tokenizer, options["seed"])
+    if "full_attention" in deep.config.layer_types[own:]:
+        raise UserError(
+            f"num_hidden_layers {layers} would add a full layer to {own}; layers before the next full one are added"
+        )
     deep.load_state_dict(model.state_dict(), strict=False)
     like = [at for at, kind in enumerate(deep.config.layer_types[:own]) if kind == "sliding_attention"][own - layers :]
     with torch.no_grad():

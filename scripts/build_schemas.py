@@ -379,7 +379,7 @@ def build_from_folder(options: SimpleNamespace, layout: Layout) -> int:
     facts |= {"base_model": options.student.base_model}
     with locked(layout.root, "schemas"):
         read = read_folder(folder)
-        inputs = [*sorted(folder.rglob("*.json")), *base_inputs(options.student)]
+        inputs = [*sorted(folder.rglob("*.json")), *base_inputs(options.student.base_model)]
         stage = Stage("schemas", VERSION, layout.root, [layout.schemas], facts, inputs)
         if not options.force and stage.up_to_date():
             return 0

@@ -243,7 +243,7 @@ def main(argv: list[str] | None = None) -> int:
         inputs = [
             *measured_inputs(layout, options.evaluation.splits),
             *([adapter] if adapter else []),
-            *base_inputs(options.student),
+            *base_inputs(options.student.base_model),
         ]
         results_path = folder / "evaluation_results.jsonl"
         stage = Stage(

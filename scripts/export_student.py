@@ -207,7 +207,7 @@ def main(argv: list[str] | None = None) -> int:
         check_adapter(adapter, options.student.base_model)
         facts = {"export": {"bless_rows": options.export.bless_rows, "largest_drop": options.export.largest_drop}}
         facts |= {"base_model": options.student.base_model, "context": options.student.max_seq_length}
-        inputs = [layout.schemas, layout.dataset, adapter, *base_inputs(options.student)]
+        inputs = [layout.schemas, layout.dataset, adapter, *base_inputs(options.student.base_model)]
         stage = Stage("export", VERSION, layout.root, [layout.export], facts, inputs)
         from ollama import Client
 

@@ -175,7 +175,7 @@ def main(argv: list[str] | None = None) -> int:
         }
         facts |= {"decision_share": options.pairs.decision_share, "max_samples": options.run.max_samples}
         facts |= {"max_new_tokens": options.evaluation.max_new_tokens}
-        inputs = [layout.pairs, layout.schemas, layout.dataset, adapter, *base_inputs(options.student)]
+        inputs = [layout.pairs, layout.schemas, layout.dataset, adapter, *base_inputs(options.student.base_model)]
         outputs = [layout.dpo_adapter, layout.alignment_metrics, layout.result]
         stage = Stage("alignment", VERSION, layout.root, outputs, facts, inputs)
         if not options.force and stage.up_to_date():

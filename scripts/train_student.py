@@ -327,7 +327,7 @@ def main(argv: list[str] | None = None) -> int:
     with locked(layout.root, "training", several=True):
         stage = Stage(
             "training", VERSION, layout.root, [layout.sft_adapter, layout.training_metrics, layout.run_config], facts,
-            [layout.corpus, *base_inputs(options.student)],
+            [layout.corpus, *base_inputs(options.student.base_model)],
         )  # fmt: skip
         if not options.force and stage.up_to_date():
             return 0

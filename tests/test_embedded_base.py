@@ -182,16 +182,20 @@ def test_a_worded_request_has_words_around_the_name_and_one_with_conditions_a_sc
         ).rows:
             table, _, rest = prompt.rpartition("Calendar: ")
             calendar, request = rest.split("\nRequest: ")
-            named = [entry.split(": ")[0] for entry in calendar.split(", ") if entry.split(": ")[0] in request.lower()]
-            assert named
-            assert len(request.split()) > len(max(named, key=len).split())
+            entries = dict(entry.split(": ") for entry in calendar.split(", "))
+            today = next(iter(entries.values())).split()[-1]
+            name = max(
+                (n for n in entries if re.search(rf"(?<!\w){re.escape(n)}(?!\w)", request, re.IGNORECASE)), key=len
+            )
+            assert len(request.split()) > len(name.split())
             found = json.loads(answer)
             if conditions:
                 (condition,) = found["conditions"]
                 branches = [{"type": "object", "properties": branch} for branch in json.loads(table)]
                 assert Draft202012Validator({"anyOf": branches}).is_valid(condition)
                 found = found["timeframe"]
-            assert found["start"] <= found["end"]
+            start, *end = entries[name].split()
+            assert found == {"start": start, "end": end[0] if end else today}
 
 
 def test_names_of_a_calendar_share_words_or_endings_only_as_far_as_they_are_to_be_alike():
@@ -336,8 +340,14 @@ def test_layers_added_to_a_model_change_nothing_until_they_are_trained(tiny_stud
     deep(ids, labels=ids).loss.backward()
     for layer in deep.model.layers[6:]:
         assert layer.post_attention_layernorm.weight.grad.abs().max() > 0
-    with pytest.raises(UserError, match="has 9 layers and the recipe 6"):
+    with pytest.raises(UserError, match="num_hidden_layers is 6 in the recipe and 9 in the model"):
         builder.deepened(deep, TINY, tokenizer)
+    for name, size, said in (
+        ("hidden_size", 64, "hidden_size is 64 in the recipe"),
+        ("num_hidden_layers", 12, "a full layer"),
+    ):
+        with pytest.raises(UserError, match=said):
+            builder.deepened(model, TINY | {"model": TINY["model"] | {name: size}}, tokenizer)
 
 
 @pytest.mark.parametrize("shape", [(8, 24), (24, 8)])

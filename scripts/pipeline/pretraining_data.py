@@ -393,8 +393,6 @@ def period_rows(
         name, period = rng.choice(list(named.items()))
         answer = minify({"start": period[0].isoformat(), "end": period[1].isoformat()})
         tells = rng.random() < told
-        if tells:
-            answer = f"{say_spellings({name: render_period(period, next(iter(named.values()))[1])})} {answer}"
         body, table = "", ""
         if conditions:
             fields = [manner.field() for _ in range(rng.randint(1, 2))]
@@ -405,6 +403,8 @@ def period_rows(
             answer = f'{{"conditions":[{minify(condition)}],"timeframe":{answer}}}'
         elif worded or rng.random() < 0.5:
             body = " ".join(words.phrase() for _ in range(rng.randint(1, 4 if worded else 1)))
+        if tells:
+            answer = f"{say_spellings({name: render_period(period, next(iter(named.values()))[1])})} {answer}"
         request = manner.named.format(n=name)
         request = manner.request(words, body, request) if worded else f"{body} {request}".strip()
         result.append((f"{table}Calendar: {calendar}\n{'Told r' if tells else 'R'}equest: {request}", answer))

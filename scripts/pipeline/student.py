@@ -86,16 +86,15 @@ def model_facts(student: SimpleNamespace) -> dict[str, Any]:
     return {"base_model": student.base_model, "max_seq_length": student.max_seq_length, "backend": student.backend}
 
 
-def base_inputs(student: SimpleNamespace) -> list[Path]:
-    """Files that stand for the base model in a stage's facts: the config of a local folder, nothing for a hub id."""
-    folder = resolve(student.base_model)
-    return [folder / "model.safetensors"] if (folder / "model.safetensors").exists() else []
+def base_inputs(base_model: str) -> list[Path]:
+    """Files that stand for the base model in a stage's facts: a local folder's weights, nothing for a hub id."""
+    weights = resolve(base_model) / "model.safetensors"
+    return [weights] if weights.exists() else []
 
 
 def base_weights(base_model: str) -> str | None:
-    """SHA-256 of a local base's weights; None for a hub id or weights in several files."""
-    path = resolve(base_model) / "model.safetensors"
-    return file_hash(path) if path.exists() else None
+    """SHA-256 of `base_inputs`; None where there are none."""
+    return next(map(file_hash, base_inputs(base_model)), None)
 
 
 def load_tokenizer(base_model: str) -> Any:
