@@ -99,7 +99,7 @@ def train_tokenizer(options: dict[str, Any], folder: Path) -> None:
 def _with_digit_pairs(tokenizer: Any) -> Any:
     """The tokenizer with a token for every two digits, those of a century before others, so that a date is 20|24|-|02|-|29.
 
-    The dates of a calendar begin alike: where each digit was a token, the base did not learn to tell them apart.
+    Where each digit was a token, the base did not learn to tell the dates of a prompt apart.
     """
     from tokenizers import Tokenizer
 
@@ -283,7 +283,7 @@ MEASURED = {
     "conditions": data.conditions_document,
     "short_schema": lambda rng, rows: data.schema_document(rng, rows, (2, 3), short=True),
     "schema": data.schema_document,
-    "named_periods": lambda rng, rows: data.period_rows(rng, rows, (10, 16), (None,)),
+    "timed": data.timed_rows,
     "refusals": lambda rng, rows: data.small_rows(rng, rows, described=0.0, most=2, refused=1.0),
 }
 """Kinds of documents that a finished base is measured by: rng and rows -> document."""
@@ -293,12 +293,6 @@ DOCUMENTS = MEASURED | {
     "recall": lambda rng, rows: data.recall_document(rng, rows, (4, 40)),
     "instance": data.instance_document,
     "dates": lambda rng, rows: data.date_document(rng, 2 * rows),
-    "periods": lambda rng, rows: data.period_document(rng, 2 * rows),
-    "told_periods": lambda rng, rows: data.period_rows(rng, 2 * rows, (1, 5), (3650, 3650, 400), told=0.5, alike=0.1),
-    "far_periods": lambda rng, rows: data.period_rows(rng, rows, (3, 16), (3650, 400), told=0.1, alike=0.2),
-    "near_periods": lambda rng, rows: data.period_rows(rng, rows, (4, 16), (400, 60, None)),
-    "worded_periods": lambda rng, rows: data.period_rows(rng, rows, (3, 20), (400, 60, None), worded=True),
-    "timed": lambda rng, rows: data.period_rows(rng, rows, (3, 16), (400, None), worded=True, conditions=True),
     "list": lambda rng, rows: data.list_document(rng, 2 * rows),
     "same": lambda rng, rows: data.pair_rows(rng, 3 * rows, "same"),
     "other": lambda rng, rows: data.pair_rows(rng, 3 * rows, "other"),

@@ -16,7 +16,7 @@ from datetime import date
 from functools import cache, cached_property
 from typing import Any
 
-from pipeline.calendar import WEEKDAYS, period_names, periods
+from pipeline.calendar import WEEKDAYS, book, periods, read_day
 from pipeline.dsl import operators, program, refusal_of
 from pipeline.paths import CONFIG_DIR
 
@@ -61,7 +61,7 @@ def step_phrases(language: str) -> list[str]:
 
 def say_date(day: date, form: str, language: str) -> str:
     """A date in one of the phrase book's forms."""
-    month = phrase_book()[language]["months"][day.month - 1]
+    month = book()["months"][language][day.month - 1]
     return form.format(
         iso=day.isoformat(), d=day.day, month=month, y=day.year, dd=f"{day.day:02d}", mm=f"{day.month:02d}"
     )
@@ -75,25 +75,8 @@ class Unsayable(Exception):
 
 
 def _regex_of_date(language: str) -> str:
-    months = "|".join(map(re.escape, phrase_book()[language]["months"]))
+    months = "|".join(map(re.escape, book()["months"][language]))
     return rf"\d{{4}}-\d\d-\d\d|\d\d/\d\d/\d{{4}}|\d{{1,2}} (?:{months}) \d{{4}}|(?:{months}) \d{{1,2}}, \d{{4}}"
-
-
-def read_date(text: str, language: str) -> date | None:
-    """The date that `say_date` said, or None where it is none."""
-    months = phrase_book()[language]["months"]
-    try:
-        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
-            return date.fromisoformat(text)
-        if "/" in text:
-            day, month, year = map(int, text.split("/"))
-            return date(year, month, day)
-        parts = text.replace(",", "").split()
-        if parts[0] in months:
-            return date(int(parts[2]), months.index(parts[0]) + 1, int(parts[1]))
-        return date(int(parts[2]), months.index(parts[1]) + 1, int(parts[0]))
-    except ValueError:
-        return None
 
 
 class Speaker:
@@ -107,7 +90,7 @@ class Speaker:
         self.phrasings = phrasings
         self.book = phrase_book()[language]
         self.language = language
-        self.weekdays = {period_names()[day][language]: day for day in WEEKDAYS}
+        self.weekdays = dict(zip(book()["weekdays"][language], WEEKDAYS, strict=True))
         self.fields = {entry["name"]: entry for entry in fields}
         self.canonical = {
             (entry["name"], alias): name for entry in fields for name, alias in entry["operators"].items()
@@ -204,7 +187,7 @@ class Speaker:
         if named and rng.random() < 0.8:
             name = rng.choice(named)
             if name in WEEKDAYS:
-                day = period_names()[name][self.language]
+                day = book()["weekdays"][self.language][WEEKDAYS.index(name)]
                 return rng.choice(phrases["weekday"][: self.phrasings]).format(day=day)
             return rng.choice(phrases[name][: self.phrasings])
         form = rng.choice(self.book["dates"])
@@ -289,7 +272,7 @@ class Speaker:
         if kind == "text":
             return quoted[int(text[1:-1])]
         if kind == "date":
-            day = read_date(text, self.language)
+            day = read_day(text)
             return day.isoformat() if day else None
         number = text.replace(",", ".")
         if "." not in number:
@@ -357,8 +340,8 @@ class Speaker:
             if name == "weekday":
                 start, end = periods(today)[self.weekdays[groups["day"]]]
             elif name in ("since", "range"):
-                first = read_date(groups["d"], self.language)
-                last = read_date(groups["e"], self.language) if name == "range" else today
+                first = read_day(groups["d"])
+                last = read_day(groups["e"]) if name == "range" else today
                 if first is None or last is None:
                     continue
                 start, end = first, last

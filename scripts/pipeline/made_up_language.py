@@ -1,6 +1,6 @@
 """A made-up language: the words of the embedded base's documents and how each document says conditions with them.
 
-No word of it is drawn from a shipped domain, nor from the embedded teacher's phrase book but the names of months. What the base is to learn is to find a
+No word of it is drawn from a shipped domain, nor from the embedded teacher's phrase book; dates have the names of months. What the base is to learn is to find a
 phrase in the schema's descriptions wherever it stands in a request, so nearly all about requests differs from document
 to document: a `Manner` is drawn for each.
 """
@@ -13,9 +13,8 @@ from datetime import date, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
-from pipeline.calendar import periods, render_calendar
+from pipeline.calendar import annotated, book, periods, written_span
 from pipeline.dsl import SchemaField, operators, operators_for, refusal_of
-from pipeline.language import phrase_book
 
 ONSETS = ("", "b", "c", "d", "f", "g", "h", "j", "l", "m", "n", "p", "qu", "r", "s", "t", "v", "w", "z") + (
     "br", "ch", "cl", "cr", "dr", "fl", "fr", "gr", "pl", "pr", "sh", "sp", "st", "th", "tr", "ph", "gn",
@@ -166,7 +165,7 @@ def say_day(rng: random.Random, day: date) -> str:
         return day.isoformat()
     if form < 0.5:
         return f"{day.day:02d}/{day.month:02d}/{day.year}"
-    month = phrase_book()[rng.choice(("en", "fr"))]["months"][day.month - 1]
+    month = book()["months"][rng.choice(("en", "fr"))][day.month - 1]
     return f"{month} {day.day}, {day.year}" if form < 0.65 else f"{day.day} {month} {day.year}"
 
 
@@ -185,44 +184,9 @@ def draw_text(rng: random.Random, words: Words) -> str:
     return words.word() + rng.choice((" & ", "-", "'", " ", ", ", "/", " + ")) + other
 
 
-def made_up_calendar(
-    rng: random.Random, words: Words, size: tuple[int, int] | None = None, apart: int | None = None, alike: float = 0.5
-) -> tuple[dict[str, tuple[date, date]], str]:
-    """A calendar like a prompt's: (name -> period, the line), with `size` periods after today where that is given.
-
-    Names are made up, about `alike` of them alike: of the same words, with the same ending ("monday", "today") or but for a
-    number ("last 7 days"). Mostly a period has two. Periods are those of a prompt, or any that begin `apart` days from today
-    at most and end today or as many days later at most: the nearer they are, the more of their dates is the same.
-    """
-    today = draw_day(rng)
-    if apart is None:
-        known = list(periods(today).values())[1:]
-        shown = rng.sample(known, min(rng.randint(*size or (2, len(known))), len(known)))
-    else:
-        shown = []
-        for _ in range(rng.randint(*size or (2, 16))):
-            start = today + timedelta(days=rng.randint(-apart, apart))
-            late = start > today or rng.random() < 0.6
-            shown.append((start, start + timedelta(days=rng.randint(0, apart)) if late else today))
-    shown.insert(0, (today, today))
-    each = rng.choice((1, 2, 2))
-    names: set[str] = set()
-    shared, endings = [words.word() for _ in range(5)], [words.word()[:3] for _ in range(2)]
-    while len(names) < len(shown) * each:
-        if rng.random() >= alike:
-            names.add(words.phrase())
-            continue
-        draw = rng.random()
-        if draw < 0.45:
-            names.add(" ".join(rng.sample(shared, 2)))
-        elif draw < 0.8:
-            names.add(words.word()[:6] + rng.choice(endings))
-        else:
-            names.add(f"{rng.choice(shared)} {rng.randint(2, 90)} {rng.choice(shared)}")
-    drawn = sorted(names)
-    rng.shuffle(drawn)
-    named = {name: shown[number // each] for number, name in enumerate(drawn)}
-    return named, render_calendar(named)
+def draw_period_name(rng: random.Random, words: Words) -> str:
+    """What a period is called: a phrase, now and then about a number ("last 7 days")."""
+    return words.phrase() if rng.random() < 0.75 else f"{words.word()} {rng.randint(2, 90)} {words.word()}"
 
 
 class Manner:
@@ -401,7 +365,7 @@ class Manner:
             return f'"{value}"', value
         if kind == "date":
             day = draw_day(rng)
-            return say_day(rng, day), day.isoformat()
+            return annotated(say_day(rng, day), day), day.isoformat()
         return draw_number(rng, kind)
 
     def _say(self, words: Words, entry: Field, shape: str) -> tuple[str, Any, list[str]]:
@@ -462,7 +426,7 @@ class Manner:
         entry = rng.choice(fields)
         missing = [o.name for o in operators_for(entry.spec.type) if o.name not in entry.spec.operators]
         draw = rng.random()
-        if enums and draw < 0.35:
+        if enums and draw < 0.3:
             entry, said = rng.choice(enums), words.phrase()
             phrase, way = rng.choice(entry.spec.phrases), self._known_way(entry)
             looked_up = {phrase: entry.spec.name}
@@ -470,7 +434,7 @@ class Manner:
                 looked_up[way.key] = entry.spec.operator_hints[way.key]
             answer = refusal_of("value", said, entry.spec.values)
             return self._place(phrase, way, said), answer, looked_up | {said: MISSING}
-        if missing and draw < 0.6:
+        if missing and draw < 0.65:
             way = rng.choice(self.ways(missing[0]))
             phrase = rng.choice(entry.spec.phrases)
             said, _, _ = self._say(words, entry, operators()[missing[0]].shape)
@@ -492,19 +456,23 @@ class Manner:
         """Conditions of one step."""
         return self.rng.choice(self.joiners).join(said)
 
-    def timeframe(self, named: dict[str, tuple[date, date]]) -> tuple[str, tuple[str, str]]:
-        """How a time span is said, by a name of the calendar or by dates, and its two days."""
+    def timeframe(self, words: Words, today: date) -> tuple[str, tuple[str, str]]:
+        """How a time span is said, with its days behind it as in a prompt, and its two days.
+
+        It is called by a name, or by one date up to today or two.
+        """
         rng = self.rng
-        today = next(iter(named.values()))[1]
-        if rng.random() < 0.6:
-            label, (start, end) = rng.choice(list(named.items()))
-            return self.named.format(n=label), (start.isoformat(), end.isoformat())
-        if rng.random() < 0.4:
-            start = today - timedelta(days=rng.randrange(1, 900))
-            return self.since.format(d=say_day(rng, start)), (start.isoformat(), today.isoformat())
-        start = draw_day(rng)
-        end = start + timedelta(days=rng.randrange(1, 400))
-        said = self.range.format(d=say_day(rng, start), e=say_day(rng, end))
+        draw = rng.random()
+        if draw < 0.6:
+            start, end = rng.choice(list(periods(today).values()))
+            said = self.named.format(n=f"{draw_period_name(rng, words)} {written_span(start, end)}")
+        elif draw < 0.75:
+            start, end = today - timedelta(days=rng.randrange(1, 900)), today
+            said = f"{self.since.format(d=say_day(rng, start))} {written_span(start, end)}"
+        else:
+            start = draw_day(rng)
+            end = start + timedelta(days=rng.randrange(1, 400))
+            said = f"{self.range.format(d=say_day(rng, start), e=say_day(rng, end))} {written_span(start, end)}"
         return said, (start.isoformat(), end.isoformat())
 
     def request(self, words: Words, body: str, timeframe: str | None) -> str:

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.calendar import render_period
-from pipeline.dsl import answer_schema, condition_branches, describe, program, say_spellings
+from pipeline.calendar import today_line
+from pipeline.dsl import answer_schema, condition_branches, describe, program
 from pipeline.made_up_language import (
     GLUE,
     STYLES,
@@ -25,7 +25,6 @@ from pipeline.made_up_language import (
     draw_day,
     draw_number,
     draw_text,
-    made_up_calendar,
     name_in_style,
     say_day,
 )
@@ -51,7 +50,7 @@ def schema_document(
     manner = Manner(rng, words)
     fields = [manner.field() for _ in range(rng.randint(*size))]
     schema = answer_schema([entry.spec for entry in fields], manner.step_phrases)
-    named, calendar = made_up_calendar(rng, words)
+    today = draw_day(rng)
     result = []
     for _ in range(rows):
         row_words = words.more()
@@ -61,7 +60,7 @@ def schema_document(
             pairs = [manner.condition(row_words, entry)[:2] for entry in entries]
             said_steps.append([pair[0] for pair in pairs])
             steps.append([pair[1] for pair in pairs])
-        said, timeframe = manner.timeframe(named) if not simple and rng.random() < 0.3 else (None, None)
+        said, timeframe = manner.timeframe(row_words, today) if not simple and rng.random() < 0.3 else (None, None)
         ast = program(steps, timeframe)
         if rng.random() < 0.15:
             bad, ast, _ = manner.refused(row_words, fields)
@@ -69,7 +68,7 @@ def schema_document(
             step[rng.randrange(len(step))] = bad
         text = rng.choice(manner.between_steps).join(manner.join(step) for step in said_steps)
         text = text if simple else manner.request(row_words, text, said)
-        result.append((render_content(schema, text, calendar), minify(ast)))
+        result.append((render_content(schema, text, today), minify(ast)))
     return Document(result)
 
 
@@ -359,11 +358,11 @@ def instance_document(rng: random.Random, rows: int) -> Document:
         schema, draw = _shape(rng, words, rng.choice((1, 2, 2, 3)), style)
         if schema.get("type") == "object":
             break
-    _, calendar = made_up_calendar(rng, words)
+    today = draw_day(rng)
     result = []
     for _ in range(rows):
         instance = draw()
-        result.append((render_content(schema, _say_instance(rng, instance), calendar), minify(instance)))
+        result.append((render_content(schema, _say_instance(rng, instance), today), minify(instance)))
     return Document(result)
 
 
@@ -373,55 +372,26 @@ def date_document(rng: random.Random, rows: int) -> Document:
     return Document([(f"? {say_day(rng, day)}", day.isoformat()) for day in days])
 
 
-def period_rows(
-    rng: random.Random, rows: int, size: tuple[int, int], apart: tuple[int | None, ...], *, told: float = 0.0,
-    alike: float = 0.5, worded: bool = False, conditions: bool = False,
-) -> Document:  # fmt: skip
-    """Rows with a small calendar of their own each, a period's name among words that mean nothing, and its two days.
+def timed_rows(rng: random.Random, rows: int, size: tuple[int, int] = (1, 2)) -> Document:
+    """Rows with a small schema of their own each and a request for one or two conditions, mostly with a time span.
 
-    Dates of a calendar begin alike, so whoever writes one has to find its entry again where they part: learned from dates
-    far `apart` and then from near ones (days, None for a prompt's periods; `made_up_calendar`), not from near ones alone. A
-    share `told` of the answers begins with the entry that is asked for. `alike` as in `made_up_calendar`. There are more
-    words in a `worded` request, on both sides of the name: which of them name a period is to be found first. With
-    `conditions` a small schema stands before the calendar, and what is asked of it before the time span.
+    The answer is the conditions and, where one is said, the time span: its days stand in the request, between others.
     """
     result = []
     for _ in range(rows):
         words = Words(rng)
         manner = Manner(rng, words)
-        named, calendar = made_up_calendar(rng, words, size, rng.choice(apart), alike)
-        name, period = rng.choice(list(named.items()))
-        answer = minify({"start": period[0].isoformat(), "end": period[1].isoformat()})
-        tells = rng.random() < told
-        body, table = "", ""
-        if conditions:
-            fields = [manner.field() for _ in range(rng.randint(1, 2))]
-            table = (
-                minify([branch["properties"] for entry in fields for branch in condition_branches(entry.spec)]) + "\n"
-            )
-            body, condition, _ = manner.condition(words, rng.choice(fields))
-            answer = f'{{"conditions":[{minify(condition)}],"timeframe":{answer}}}'
-        elif worded or rng.random() < 0.5:
-            body = " ".join(words.phrase() for _ in range(rng.randint(1, 4 if worded else 1)))
-        if tells:
-            answer = f"{say_spellings({name: render_period(period, next(iter(named.values()))[1])})} {answer}"
-        request = manner.named.format(n=name)
-        request = manner.request(words, body, request) if worded else f"{body} {request}".strip()
-        result.append((f"{table}Calendar: {calendar}\n{'Told r' if tells else 'R'}equest: {request}", answer))
-    return Document(result)
-
-
-def period_document(rng: random.Random, rows: int) -> Document:
-    """A calendar; each row says a time span among words that mean nothing, and its answer is the two days."""
-    words = Words(rng)
-    manner = Manner(rng, words)
-    named, calendar = made_up_calendar(rng, words, apart=rng.choice((None, None, None, 40, 400)))
-    result = []
-    for _ in range(rows):
-        said, (start, end) = manner.timeframe(named)
-        row_words = words.more()
-        request = manner.request(row_words, row_words.phrase(), said)
-        result.append((f"Calendar: {calendar}\nRequest: {request}", minify({"start": start, "end": end})))
+        today = draw_day(rng)
+        fields = [manner.field() for _ in range(rng.randint(*size))]
+        table = minify([branch["properties"] for entry in fields for branch in condition_branches(entry.spec)])
+        pairs = [manner.condition(words, entry)[:2] for entry in rng.choices(fields, k=rng.choice((1, 1, 2)))]
+        answer: dict[str, Any] = {"conditions": [condition for _, condition in pairs]}
+        said = None
+        if rng.random() < 0.8:
+            said, (start, end) = manner.timeframe(words, today)
+            answer["timeframe"] = {"start": start, "end": end}
+        request = manner.request(words, manner.join([text for text, _ in pairs]), said)
+        result.append((f"{table}\nToday: {today_line(today)}\nRequest: {request}", minify(answer)))
     return Document(result)
 
 

@@ -13,7 +13,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from pipeline.calendar import calendar_line
+from pipeline.calendar import annotated, today_line
 
 INSTRUCTIONS = (
     "Write the request as one JSON object that satisfies the schema, or as a refusal where the schema cannot say it."
@@ -44,13 +44,13 @@ def render_prompt(schema: dict[str, Any], query: str, current_date: str) -> list
 
     Raises ValueError where `current_date` is no date.
     """
-    calendar = calendar_line(date.fromisoformat(current_date))
-    return [{"role": "user", "content": render_content(schema, query, calendar)}]
+    today = date.fromisoformat(current_date)
+    return [{"role": "user", "content": render_content(schema, annotated(query, today), today)}]
 
 
-def render_content(schema: dict[str, Any], query: str, calendar: str) -> str:
-    """The text of the user's turn; the request stands last so that all before it is shared."""
-    return f"{INSTRUCTIONS}\nSchema: {minify(schema)}\nCalendar: {calendar}{REQUEST}{query}"
+def render_content(schema: dict[str, Any], request: str, today: date) -> str:
+    """The text of the user's turn; the request, its dates behind it, stands last so that all before it is shared."""
+    return f"{INSTRUCTIONS}\nSchema: {minify(schema)}\nToday: {today_line(today)}{REQUEST}{request}"
 
 
 @cache
@@ -60,7 +60,7 @@ def form() -> str:
     A student is only as good as it was for prompts of the form that it was trained on.
     """
     example = {"type": "object", "properties": {"amount": {"type": "number", "minimum": 0.000001}}}
-    text = json.dumps([*render_prompt(example, "a request", "2024-03-17"), *render_completion({"amount": 0.5})])
+    text = json.dumps([*render_prompt(example, "since 3 march 2024 this week", "2024-03-17"), *render_completion({"amount": 0.5})])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.calendar import book, read_day
 from pipeline.json_schemas import children
-from pipeline.language import phrase_book
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ class SchemaLanguage:
         if ISO.fullmatch(value):
             year, month, day = map(int, value.split("-"))
             if 1 <= month <= 12 and rng.random() < 0.5:
-                return f"{day} {phrase_book()[self.language]['months'][month - 1]} {year}"
+                return f"{day} {book()['months'][self.language][month - 1]} {year}"
             return value
         if (
             BARE.fullmatch(value)
@@ -371,8 +371,8 @@ class _Reader:
             return None
         if re.fullmatch(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", said):
             return json.loads(said)
-        if (found := DATE.fullmatch(said)) and found[2] in phrase_book()[self.language.language]["months"]:
-            return f"{found[3]}-{phrase_book()[self.language.language]['months'].index(found[2]) + 1:02d}-{int(found[1]):02d}"
+        if DATE.fullmatch(said) and (day := read_day(said)):
+            return day.isoformat()
         spoken = self.language.spoken_values(schemas)
         if said in spoken:
             return spoken[said]
