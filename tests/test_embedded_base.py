@@ -147,69 +147,40 @@ def test_small_schemas_decide_every_name_and_the_described_ones_say_how():
                         assert spelling in spellings | {str(value).lower() for value in values}
 
 
-def test_time_spans_end_today_or_where_they_say():
-    for number in range(20):
-        for prompt, completion in data.period_document(random.Random(number), 8).rows:
-            calendar, _, request = prompt.rpartition("\nRequest: ")
-            today = calendar.removeprefix("Calendar: ").split(", ")[0].split()[-1]
-            span = json.loads(completion)
-            assert span["start"] <= span["end"]
-            named = any(span["end"] in label for label in calendar.split(", "))
-            assert named or span["end"] == today or any(character.isdigit() for character in request)
-
-
-@pytest.mark.parametrize("apart", [3650, 60, None])
-def test_a_period_is_answered_by_its_entry_of_the_calendar_and_a_told_answer_begins_with_it(apart):
-    for told in (0.0, 1.0):
-        for prompt, answer in data.period_rows(random.Random(f"{apart}"), 40, (1, 6), (apart,), told=told).rows:
-            calendar, request = prompt.removeprefix("Calendar: ").split("\nTold request: " if told else "\nRequest: ")
-            entries = [re.fullmatch(r"(.+?: )(\S+-\d\d)(?: (\S+-\d\d))?", entry) for entry in calendar.split(", ")]
-            today = entries[0][2]
-            entry = max((e for e in entries if e[1][:-2] in request), key=lambda entry: len(entry[1]))
-            span = json.loads(answer[answer.index("{") :])
-            assert span == {"start": entry[2], "end": entry[3] or today}
-            assert span["start"] <= span["end"]
-            if told:
-                assert answer.startswith(f"{entry[0]} {{"), (prompt, answer)
-
-
-def test_a_worded_request_has_words_around_the_name_and_one_with_conditions_a_schema_that_they_satisfy():
+def test_a_time_span_is_answered_by_the_days_behind_it_and_conditions_by_the_schema_of_the_row():
     from jsonschema import Draft202012Validator
 
-    for conditions in (False, True):
-        for prompt, answer in data.period_rows(
-            random.Random(5), 40, (1, 6), (400,), worded=True, conditions=conditions
-        ).rows:
-            table, _, rest = prompt.rpartition("Calendar: ")
-            calendar, request = rest.split("\nRequest: ")
-            entries = dict(entry.split(": ") for entry in calendar.split(", "))
-            today = next(iter(entries.values())).split()[-1]
-            name = max(
-                (n for n in entries if re.search(rf"(?<!\w){re.escape(n)}(?!\w)", request, re.IGNORECASE)), key=len
-            )
-            assert len(request.split()) > len(name.split())
-            found = json.loads(answer)
-            if conditions:
-                (condition,) = found["conditions"]
-                branches = [{"type": "object", "properties": branch} for branch in json.loads(table)]
-                assert Draft202012Validator({"anyOf": branches}).is_valid(condition)
-                found = found["timeframe"]
-            start, *end = entries[name].split()
-            assert found == {"start": start, "end": end[0] if end else today}
+    spans = 0
+    for prompt, answer in data.timed_rows(random.Random(5), 80).rows:
+        table, today, request = prompt.split("\n")
+        found = json.loads(answer)
+        branches = [{"type": "object", "properties": branch} for branch in json.loads(table)]
+        for condition in found["conditions"]:
+            assert Draft202012Validator({"anyOf": branches}).is_valid(condition)
+        shown = re.findall(r"\[(\S+) (\d\S+)\]", request)
+        assert [(span["start"], span["end"]) for span in [found.get("timeframe")] if span] == shown
+        for start, end in shown:
+            spans += 1
+            assert start <= end
+            assert re.search(r"\d\d\d\d.*\[", request) or end <= today.split()[-1]
+    assert 40 < spans < 80
 
 
-def test_names_of_a_calendar_share_words_or_endings_only_as_far_as_they_are_to_be_alike():
-    def repeated(alike: float, part: slice) -> float:
-        parts = []
-        for number in range(20):
-            rng = random.Random(number)
-            named, _ = data.made_up_calendar(rng, data.Words(rng), (10, 10), 400, alike)
-            parts.append([word[part] for name in named for word in name.split()])
-        return 1 - sum(len(set(some)) for some in parts) / sum(map(len, parts))
+def test_a_date_among_the_conditions_of_a_document_has_its_day_behind_it_as_in_a_prompt():
+    from datetime import date
 
-    assert repeated(0.0, slice(None)) == 0
-    assert 0 < repeated(0.5, slice(None)) < repeated(1.0, slice(None))
-    assert repeated(1.0, slice(-3, None)) > 2 * repeated(0.0, slice(-3, None))
+    from pipeline.calendar import annotated
+
+    dated = 0
+    for prompt, answer in data.timed_rows(random.Random(6), 200).rows:
+        request = prompt.rpartition("\nRequest: ")[2]
+        for condition in json.loads(answer)["conditions"]:
+            if isinstance(condition["value"], str) and re.fullmatch(r"\d{4}-\d\d-\d\d", condition["value"]):
+                bare = re.sub(r" \[\d{4}-\d\d-\d\d\]", "", request)
+                again = annotated(bare, date(2024, 3, 17))
+                assert re.findall(r"\[\S+\]", again) == re.findall(r"\[\S+\]", request)
+                dated += f"[{condition['value']}]" in request
+    assert dated > 5
 
 
 def test_a_checked_answer_looks_up_to_what_is_missing_and_refuses_or_answers_as_the_unchecked_one():

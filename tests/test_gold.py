@@ -61,6 +61,18 @@ def test_every_timeframe_is_a_period_of_the_calendar_or_a_date_that_the_request_
         assert frame in named | since or (frame[1] == row["current_date"] and day in row["query"]), row["query"]
 
 
+def test_the_prompt_says_the_days_of_every_timeframe():
+    """They were read when the phrases of config/calendar.json were written: no measure of what it knows of others."""
+    from datetime import date
+
+    from pipeline.calendar import annotated
+
+    for row in ROWS:
+        if span := row["ast"].get("timeframe"):
+            request = annotated(row["query"], date.fromisoformat(row["current_date"]))
+            assert f"[{span['start']} {span['end']}]" in request
+
+
 def test_no_gold_domain_is_a_shipped_one():
     shipped = {spec["domain"] for spec in domain_specs()}
     assert not shipped & {row["domain"] for row in SCHEMAS.values()}

@@ -13,7 +13,7 @@ from tests_support import dataset_options, make_schemas
 
 from pipeline.asts import SchemaJudge, parse_answer
 from pipeline.embedded_teacher import EmbeddedTeacher
-from pipeline.language import Speaker, make_typo, one_edit_apart, operator_phrases, read_date, say_date, step_phrases
+from pipeline.language import Speaker, make_typo, one_edit_apart, operator_phrases, step_phrases
 from pipeline.teacher import Query
 
 TODAY = date(2024, 3, 17)
@@ -71,18 +71,6 @@ def test_a_sentence_of_no_known_kind_is_not_read(schema_rows):
     speaker = Speaker(schema_rows[0]["fields"], "en")
     assert speaker.read("colourless green ideas sleep furiously", TODAY) is None
     assert EmbeddedTeacher(None).judge(schema_rows[0], "colourless green ideas", "2024-03-17", {"steps": []}) is None
-
-
-@given(day=st.dates(date(1990, 1, 1), date(2090, 1, 1)), language=st.sampled_from(["en", "fr"]))
-def test_dates_are_read_as_they_were_said(day, language):
-    from pipeline.language import phrase_book
-
-    for form in phrase_book()[language]["dates"]:
-        assert read_date(say_date(day, form, language), language) == day
-
-
-def test_a_date_that_does_not_exist_is_no_date():
-    assert read_date("31/02/2024", "en") is None
 
 
 @given(word=st.text("abcdefgh", min_size=5, max_size=9), seed=st.integers())

@@ -41,16 +41,11 @@ def test_a_prompt_has_the_tokens_of_its_whole_text(renderers, schema_rows, query
         assert renderer.prompt(messages) == whole(renderer, messages)
 
 
-def test_the_prompt_names_every_period_in_both_languages():
-    from datetime import date
-
-    from pipeline.calendar import periods
-
-    content = render_prompt({}, "x", "2024-03-17")[0]["content"]
-    entries = content.split("\nCalendar: ")[1].split("\nRequest: ")[0].split(", ")
-    assert len(entries) == 2 * len(periods(date(2024, 3, 17)))
-    assert entries[:2] == ["today: 2024-03-17", "aujourd'hui: 2024-03-17"]
-    assert {"last month: 2024-02-01 2024-02-29", "mois dernier: 2024-02-01 2024-02-29"} <= set(entries)
+def test_the_prompt_states_the_current_date_and_the_days_of_what_the_request_says_of_time():
+    content = render_prompt({}, "sold before 3 march 2024, last month", "2024-03-17")[0]["content"]
+    head, _, request = content.partition(REQUEST)
+    assert head.endswith("\nToday: sunday 2024-03-17")
+    assert request == "sold before 3 march 2024 [2024-03-03], last month [2024-02-01 2024-02-29]"
 
 
 def test_what_stands_before_the_request_is_tokenized_once(tiny_base, schema_rows, monkeypatch):

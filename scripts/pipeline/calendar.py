@@ -84,7 +84,11 @@ def periods(today: date) -> dict[str, Span]:
     """
     named = {name: span_of(name, today) for name in ("today", "yesterday")}
     named |= {f"last {n} days": span_of("last {n} days", today, n) for n in (7, 30)}
-    named |= {f"{which} {unit}": span_of(f"{which} {unit}", today) for unit in ("week", "month", "year") for which in ("this", "last")}
+    named |= {
+        f"{which} {unit}": span_of(f"{which} {unit}", today)
+        for unit in ("week", "month", "year")
+        for which in ("this", "last")
+    }
     for back in range(7, 0, -1):
         day = today - timedelta(days=back)
         named[WEEKDAYS[day.weekday()]] = (day, today)
@@ -127,7 +131,9 @@ def _filled(phrase: str, slots: dict[str, str], group: str = "(") -> str:
 def _phrases() -> list[tuple[str, re.Pattern[str]]]:
     """(name, regex) of every phrase, those first that others may begin with; the groups of a regex are its slots."""
     return [
-        (name, re.compile(_filled(phrase, _slots()))) for name, phrases in book()["phrases"].items() for phrase in phrases
+        (name, re.compile(_filled(phrase, _slots())))
+        for name, phrases in book()["phrases"].items()
+        for phrase in phrases
     ]
 
 
@@ -135,7 +141,9 @@ def _phrases() -> list[tuple[str, re.Pattern[str]]]:
 def _sayings() -> re.Pattern[str]:
     """Whatever may say days, or is quoted."""
     said = "|".join(regex.pattern for _, regex in _phrases())
-    return re.compile(f'"[^"]*"|\u201c[^\u201d]*\u201d|\u00ab[^\u00bb]*\u00bb|(?<![\\w-])(?:{said}|{_slots()["date"]})(?![\\w-])')
+    return re.compile(
+        f'"[^"]*"|\u201c[^\u201d]*\u201d|\u00ab[^\u00bb]*\u00bb|(?<![\\w-])(?:{said}|{_slots()["date"]})(?![\\w-])'
+    )
 
 
 def read_day(text: str) -> date | None:

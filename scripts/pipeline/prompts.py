@@ -60,7 +60,9 @@ def form() -> str:
     A student is only as good as it was for prompts of the form that it was trained on.
     """
     example = {"type": "object", "properties": {"amount": {"type": "number", "minimum": 0.000001}}}
-    text = json.dumps([*render_prompt(example, "since 3 march 2024 this week", "2024-03-17"), *render_completion({"amount": 0.5})])
+    text = json.dumps(
+        [*render_prompt(example, "since 3 march 2024 this week", "2024-03-17"), *render_completion({"amount": 0.5})]
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
