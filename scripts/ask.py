@@ -1,8 +1,8 @@
 """Ask a student one question: the AST as JSON on stdout, everything else on stderr.
 
 In   a JSON Schema (FILE, or - for stdin where the request is an argument), a request (argument, or stdin)
-Out  stdout: the answer; exit status 0 for a program, 1 for an answer that does not satisfy the schema, 3 for a refusal,
-     2 where something is missing
+Out  stdout: the answer; stderr: what was read of time in the request; exit status 0 for a program, 1 for an answer that
+     does not satisfy the schema, 3 for a refusal, 2 where something is missing
 
     uv run python scripts/ask.py --schema schema.json "paid invoices above 100 since march"
     uv run python scripts/ask.py --schema schema.json --ollama my-student "factures payees" | jq .steps
@@ -20,6 +20,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from pipeline import errors
+from pipeline.calendar import annotated
 from pipeline.config import complete_sections, parse_options
 from pipeline.errors import UserError
 from pipeline.paths import Layout
@@ -113,7 +114,10 @@ def main(argv: list[str] | None = None) -> int:
     schema = read_schema(options.schema)
     from pipeline.asts import SchemaJudge, parse_answer
 
-    text = answer(options, schema, read_request(options.request, options.schema))
+    request = read_request(options.request, options.schema)
+    if (dated := annotated(request, date.fromisoformat(options.date))) != request:
+        print(f"asked: {dated}", file=sys.stderr)
+    text = answer(options, schema, request)
     print(text)
     try:
         ast = parse_answer(text)

@@ -146,8 +146,9 @@ def test_ask_answers_on_stdout_and_by_status(run, exported, tmp_path):
     short.write_text(json.dumps(config), encoding="utf-8")
     common = ["--config", str(short), "--schema", str(schema), "--date", "2024-03-17"]
     for how in (["--ollama", "tiny-student"], ["--adapter", str(run.adapter)]):
-        free = run_script("ask.py", *common, *how, "--no-constrained", "anything")
+        free = run_script("ask.py", *common, *how, "--no-constrained", "anything last month")
         assert free.returncode == 1, free.stderr
+        assert "asked: anything last month [2024-02-01 2024-02-29]\n" in free.stderr
         assert "does not satisfy" in free.stderr or "not JSON" in free.stderr
         assert len(free.stdout.splitlines()) == 1
     assert "no model nobody" in refused("ask.py", *common, "--ollama", "nobody", "anything")

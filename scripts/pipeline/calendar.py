@@ -31,49 +31,63 @@ def book() -> dict[str, Any]:
     return json.loads((CONFIG_DIR / "calendar.json").read_text(encoding="utf-8"))
 
 
-def months_before(day: date, months: int) -> date:
-    """The same day so many months before, or the last of that month where it is shorter."""
-    year, month = divmod(12 * day.year + day.month - 1 - months, 12)
+def months_after(day: date, months: int) -> date:
+    """The same day so many months later, or the last of that month where it is shorter."""
+    year, month = divmod(12 * day.year + day.month - 1 + months, 12)
     return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 
-def span_of(name: str, today: date, number: int = 0) -> Span:
-    """The first and last day of what config/calendar.json calls `name`; `number` is its {n}, or its {weekday} from 0.
+def span_of(name: str, today: date, *numbers: int) -> Span:
+    """The first and last day of what config/calendar.json calls `name`.
 
-    Raises OverflowError or ValueError where it begins before the first year.
+    `numbers` are what stands in its slots: {n}, {month} from 1, {year}, {weekday} from 0 for monday. Raises OverflowError
+    or ValueError where it begins before the first year or ends after the last.
     """
-    monday, month, year = today - timedelta(days=today.weekday()), today.replace(day=1), today.replace(month=1, day=1)
-    after_month, day = months_before(month, -1), timedelta(days=1)
-    match name:
-        case "today" | "yesterday" | "tomorrow":
-            return (today + day * ("yesterday", "today", "tomorrow").index(name) - day,) * 2
-        case "last {weekday}" | "next {weekday}":
-            back, ahead = 7 - (number - today.weekday()) % 7, (number - today.weekday() - 1) % 7 + 1  # 1 to 7 each
-            return (today - day * back if name.startswith("last") else today + day * ahead,) * 2
-        case "last {n} days":
-            return today - day * (number - 1), today
-        case "last {n} weeks":
-            return today - day * (7 * number - 1), today
-        case "last {n} months":
-            return months_before(today, number) + day, today
-        case "this week":
+    day, monday = timedelta(days=1), today - timedelta(days=today.weekday())
+    month, year = today.replace(day=1), today.replace(month=1, day=1)
+    match name, numbers:
+        case "yesterday", ():
+            return today - day, today - day
+        case "today", ():
+            return today, today
+        case "tomorrow", ():
+            return today + day, today + day
+        case "last {weekday}", (weekday,):
+            return (today - day * (7 - (weekday - today.weekday()) % 7),) * 2
+        case "next {weekday}", (weekday,):
+            return (today + day * (1 + (weekday - today.weekday() - 1) % 7),) * 2
+        case "last {n} days", (count,):
+            return today - day * (count - 1), today
+        case "last {n} weeks", (count,):
+            return today - day * (7 * count - 1), today
+        case "last {n} months", (count,):
+            return months_after(today, -count) + day, today
+        case "this week", ():
             return monday, today
-        case "this month":
+        case "this month", ():
             return month, today
-        case "this year":
+        case "this year", ():
             return year, today
-        case "last week":
+        case "last week", ():
             return monday - 7 * day, monday - day
-        case "last month":
-            return months_before(month, 1), month - day
-        case "last year":
-            return months_before(year, 12), year - day
-        case "next week":
+        case "last month", ():
+            return months_after(month, -1), month - day
+        case "last year", ():
+            return months_after(year, -12), year - day
+        case "next week", ():
             return monday + 7 * day, monday + 13 * day
-        case "next month":
-            return after_month, months_before(after_month, -1) - day
-        case "next year":
-            return months_before(year, -12), months_before(year, -24) - day
+        case "next month", ():
+            return months_after(month, 1), months_after(month, 2) - day
+        case "next year", ():
+            return months_after(year, 12), months_after(year, 24) - day
+        case "since {month}", (number,):
+            return date(today.year - (number > today.month), number, 1), today
+        case "since {year}", (number,):
+            return date(number, 1, 1), today
+        case "in {year}", (number,):
+            return date(number, 1, 1), date(number, 12, 31)
+        case "{month} {year}", (number, of_year):
+            return date(of_year, number, 1), months_after(date(of_year, number, 1), 1) - day
     raise KeyError(name)
 
 
@@ -103,6 +117,12 @@ def _folded(text: str) -> str:
     return "".join("'" if c == "\u2019" else unicodedata.normalize("NFD", c)[0].lower()[0] for c in text)
 
 
+@cache
+def _names(of: str) -> dict[str, int]:
+    """Names of months or weekdays in every language, folded -> number from 0."""
+    return {_folded(name): number for names in book()[of].values() for number, name in enumerate(names)}
+
+
 def _any_of(words: list[str]) -> str:
     return "(?:" + "|".join(re.escape(_folded(word)) for word in sorted(words, key=len, reverse=True)) + ")"
 
@@ -110,12 +130,12 @@ def _any_of(words: list[str]) -> str:
 @cache
 def _slots() -> dict[str, str]:
     """What stands for a placeholder of a phrase, as a regex; `date` is a day with its year."""
-    month = _any_of([name for names in book()["months"].values() for name in names])
-    weekday = _any_of([name for names in book()["weekdays"].values() for name in names])
+    month, weekday = _any_of(list(_names("months"))), _any_of(list(_names("weekdays")))
     day = r"\d{1,2}(?:st|nd|rd|th|er)?"
     dated = rf"\d{{4}}-\d\d-\d\d|\d\d/\d\d/\d{{4}}|{day} {month} \d{{4}}|{month} {day},? \d{{4}}"
     alone = [name for name, phrases in book()["phrases"].items() if "{day}" not in phrases[0]]
-    slots = {"date": dated, "n": rf"(?:\d{{1,4}}|{_any_of(list(book()['numbers']))})", "weekday": weekday}
+    slots = {"date": dated, "month": month, "year": r"(?:19|20)\d\d", "weekday": weekday}
+    slots["n"] = rf"(?:\d{{1,4}}|{_any_of(list(book()['numbers']))})"
     spans = "|".join(_filled(phrase, slots, "(?:") for name in alone for phrase in book()["phrases"][name])
     return slots | {"day": f"(?:{dated}|{spans}|{weekday}|{day} {month}|{month} {day})"}
 
@@ -149,7 +169,6 @@ def _sayings() -> re.Pattern[str]:
 def read_day(text: str) -> date | None:
     """The day that a date with its year says: ISO, `03/04/2024` (day first), or with a month's name; None where it is none."""
     text = _folded(text)
-    months = [_folded(name) for names in book()["months"].values() for name in names]
     try:
         if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
             return date.fromisoformat(text)
@@ -157,19 +176,26 @@ def read_day(text: str) -> date | None:
             day, month, year = map(int, text.split("/"))
             return date(year, month, day)
         first, second, year = text.replace(",", "").split()
-        named, numbered = (first, second) if first in months else (second, first)
-        return date(int(year), months.index(named) % 12 + 1, int(re.sub(r"\D+$", "", numbered)))
-    except ValueError:
+        named, numbered = (first, second) if first in _names("months") else (second, first)
+        return date(int(year), _names("months")[named] + 1, int(re.sub(r"\D+$", "", numbered)))
+    except (KeyError, ValueError):
         return None
 
 
+def _number_of(slot: str) -> int:
+    """The number of what stands in a slot, as `span_of` takes it."""
+    if slot in _names("months"):
+        return _names("months")[slot] + 1
+    known = _names("weekdays") | book()["numbers"]
+    return known[slot] if slot in known else int(slot)
+
+
 def _read_span(said: str, today: date) -> Span | None:
-    """The days of what stands in a slot {day}, or of a whole phrase: `said` is folded; a day has one day."""
+    """The days of a whole phrase or of what stands in a slot {day}: `said` is folded; a date has one day."""
     if day := read_day(said):
         return day, day
-    weekdays = [_folded(name) for names in book()["weekdays"].values() for name in names]
-    if said in weekdays:
-        return span_of("last {weekday}", today, weekdays.index(said) % 7)
+    if said in _names("weekdays"):
+        return span_of("last {weekday}", today, _number_of(said))
     for name, regex in _phrases():
         if not (match := regex.fullmatch(said)):
             continue
@@ -178,16 +204,12 @@ def _read_span(said: str, today: date) -> Span | None:
             if None in spans:
                 return None
             return spans[0][0], spans[1][1] if name == "range" else today
-        slot = match[1] if match.groups() else "0"
-        number = weekdays.index(slot) % 7 if slot in weekdays else book()["numbers"].get(slot) or int(slot)
         try:
-            return span_of(name, today, number)
+            return span_of(name, today, *map(_number_of, match.groups()))
         except (OverflowError, ValueError):
             return None
-    this_year = read_day(f"{said} {today.year}")
-    if this_year and this_year > today:
-        this_year = read_day(f"{said} {today.year - 1}")
-    return (this_year, this_year) if this_year else None
+    past = [day for year in (today.year, today.year - 1) if (day := read_day(f"{said} {year}")) and day <= today]
+    return (past[0], past[0]) if past else None
 
 
 def annotated(request: str, today: date) -> str:
