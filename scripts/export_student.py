@@ -169,6 +169,9 @@ def verdict(served: dict[str, Any], largest_drop: float) -> str | None:
 
 def model_card(options: SimpleNamespace, layout: Layout, adapter: Path) -> str:
     """README.md of the export: what it is, how to ask it, what was measured, the base's licence."""
+    from pipeline.prompts import render_prompt
+
+    (asked,) = render_prompt({"type": "object"}, "sold since monday, made before 3 may 2023", "2024-03-17")
     base = options.student.base_model
     licence = next((text for word, text in LICENCES.items() if word in base.lower()), f"see {base}")
     lines = [
@@ -177,6 +180,8 @@ def model_card(options: SimpleNamespace, layout: Layout, adapter: Path) -> str:
         f"LoRA on {base}, merged. Licence of the base: {licence}.", "",
         "    ollama create NAME                                 # in this folder",
         '    uv run python scripts/ask.py --schema FILE --ollama NAME "request"', "",
+        "A program of your own asks it by one user's message in this form (days in brackets: `scripts/pipeline/calendar.py`):",
+        "", *(f"    {line}" for line in asked["content"].splitlines()), "",
     ]  # fmt: skip
     names = {layout.sft_adapter.resolve(): "sft", layout.dpo_adapter.resolve(): "dpo"}
     name = names.get(adapter.resolve(), f"{adapter.resolve().parent.name}-{adapter.resolve().name}")

@@ -75,6 +75,7 @@ def test_an_export_is_blessed_by_equal_prompts_and_answers(run, exported):
     assert served["parted"] == 0
     assert exported["largest_logit_difference"]["merge"] < 1e-3
     assert exported["largest_logit_difference"]["rounding"] > 0
+    assert "    Today: sunday 2024-03-17\n" in (run.adapter.parent / "export/README.md").read_text(encoding="utf-8")
     assert "up to date" in ok("export_student.py", "--config", run.config, "--ollama-name", "tiny-student")
 
 
