@@ -446,7 +446,8 @@ class Speaker:
 
     @cached_property
     def _lexicon(self) -> set[str]:
-        words = re.findall(r"[^\W\d_]+", json.dumps(self.book, ensure_ascii=False).lower())
+        said = [self.book, book()["months"][self.language]]
+        words = re.findall(r"[^\W\d_]+", json.dumps(said, ensure_ascii=False).lower())
         for entry in self.fields.values():
             said = [
                 entry["words"][self.language],
