@@ -108,14 +108,14 @@ def main(argv: list[str] | None = None) -> int:
     )
     options = parse_options(argv, __doc__, ("run", "teacher", "student"), extra)
     try:
-        date.fromisoformat(options.date)
+        today = date.fromisoformat(options.date)
     except ValueError:
         raise UserError(f"--date is {options.date!r}; write it as YYYY-MM-DD") from None
     schema = read_schema(options.schema)
     from pipeline.asts import SchemaJudge, parse_answer
 
     request = read_request(options.request, options.schema)
-    if (dated := annotated(request, date.fromisoformat(options.date))) != request:
+    if (dated := annotated(request, today)) != request:
         print(f"asked: {dated}", file=sys.stderr)
     text = answer(options, schema, request)
     print(text)

@@ -27,7 +27,7 @@ from pipeline.errors import UserError
 from pipeline.evaluation import Answerer, batches, decision_rows, load_schemas
 from pipeline.paths import Layout
 from pipeline.progress import progress
-from pipeline.prompts import form
+from pipeline.prompts import form_of_rows
 
 VERSION = 7
 
@@ -120,7 +120,7 @@ def main(argv: list[str] | None = None) -> int:
         check_adapter(adapter, options.student.base_model)
         facts = {"pairs": vars(options.pairs), "base_model": options.student.base_model, "seed": options.run.seed}
         facts |= {"max_new_tokens": options.evaluation.max_new_tokens, "max_samples": options.run.max_samples}
-        facts["prompt"] = form()
+        facts["prompt"] = form_of_rows()
         inputs = [layout.schemas, layout.dataset, adapter, *base_inputs(options.student.base_model)]
         stage = Stage("pairs", VERSION, layout.root, [layout.pairs], facts, inputs)
         if not options.force and stage.up_to_date():

@@ -23,7 +23,7 @@ from pipeline.config import parse_options
 from pipeline.errors import UserError
 from pipeline.paths import Layout
 from pipeline.progress import Progress
-from pipeline.prompts import form
+from pipeline.prompts import form_of_rows
 
 VERSION = 5
 SPLITS = ("train", "validation")
@@ -103,7 +103,7 @@ def main(argv: list[str] | None = None) -> int:
         "base_model": student.base_model,
         "max_seq_length": student.max_seq_length,
         "max_dropped_share": options.corpus.max_dropped_share,
-        "prompt": form(),
+        "prompt": form_of_rows(),
     }
     with locked(layout.root, "corpus"):
         stage = Stage("corpus", VERSION, layout.root, [layout.corpus], facts, [layout.schemas, layout.dataset])

@@ -45,7 +45,7 @@ from pipeline.evaluation import (
 from pipeline.judging import Verdicts, calibrate
 from pipeline.paths import Layout
 from pipeline.progress import Progress
-from pipeline.prompts import form
+from pipeline.prompts import form_of_rows
 from pipeline.teacher import make_teacher, teacher_facts
 
 VERSION = 9
@@ -215,7 +215,7 @@ def facts_of(options: SimpleNamespace, name: str) -> dict[str, Any]:
     """What decides the results of the model of this name, for the record of the stage."""
     evaluation = {k: v for k, v in vars(options.evaluation).items() if k not in ("model", "adapter")}
     facts = {"evaluation": evaluation, "base_model": options.student.base_model, "max_samples": options.run.max_samples}
-    facts["prompt"] = form()
+    facts["prompt"] = form_of_rows()
     facts |= {"model": name, "digest": served_digest(options)} if options.ollama else {"model": name}
     return facts | {"teacher": teacher_facts(options.teacher) if options.evaluation.judge else None}
 

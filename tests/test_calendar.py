@@ -97,6 +97,12 @@ def test_days_are_added_to_a_request_and_nothing_else_is_changed(parts, today):
     assert at == len(request)
 
 
+@pytest.mark.parametrize("today", [date.min, date.max])
+def test_spans_outside_the_years_that_dates_have_stand_as_they_are(today):
+    for phrase in ("since friday", "last year", "next year", "tomorrow", "last 3 months", "depuis hier"):
+        assert annotated(phrase, today).startswith(phrase)
+
+
 @given(DAYS, st.integers(0, 6))
 def test_a_weekday_is_the_nearest_one_before_or_after_the_current_date(today, weekday):
     (last, _), (following, _) = (span_of(f"{which} {{weekday}}", today, weekday) for which in ("last", "next"))

@@ -86,3 +86,12 @@ def test_compact_json_keeps_every_value(value):
 @given(st.floats(1e-12, 9))
 def test_a_grammar_with_bounds_lets_small_numbers_through_as_they_are_written(number):
     assert lets_through(minify({"type": "number", "minimum": 0, "maximum": 10}), number)
+
+
+def test_rows_are_written_again_for_other_phrases_of_time_and_adapters_stay(monkeypatch):
+    from pipeline import prompts
+
+    adapters, rows = prompts.form(), prompts.form_of_rows()
+    monkeypatch.setattr(prompts, "book", lambda: {"phrases": {"today": ["heute"]}})
+    assert prompts.form() == adapters
+    assert prompts.form_of_rows() != rows

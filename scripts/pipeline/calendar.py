@@ -17,11 +17,6 @@ from typing import Any
 
 from pipeline.paths import CONFIG_DIR
 
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-
-QUOTES = '"\u201c\u00ab'
-"""What quoted text begins with."""
-
 Span = tuple[date, date]
 
 
@@ -29,6 +24,9 @@ Span = tuple[date, date]
 def book() -> dict[str, Any]:
     """config/calendar.json: months and weekdays by language, numbers in words, and the phrases of time spans."""
     return json.loads((CONFIG_DIR / "calendar.json").read_text(encoding="utf-8"))
+
+
+WEEKDAYS = tuple(book()["weekdays"]["en"])
 
 
 def months_after(day: date, months: int) -> date:
@@ -162,7 +160,7 @@ def _sayings() -> re.Pattern[str]:
     """Whatever may say days, or is quoted."""
     said = "|".join(regex.pattern for _, regex in _phrases())
     return re.compile(
-        f'"[^"]*"|\u201c[^\u201d]*\u201d|\u00ab[^\u00bb]*\u00bb|(?<![\\w-])(?:{said}|{_slots()["date"]})(?![\\w-])'
+        f'(?P<quoted>"[^"]*"|\u201c[^\u201d]*\u201d|\u00ab[^\u00bb]*\u00bb)|(?<![\\w-])(?:{said}|{_slots()["date"]})(?![\\w-])'
     )
 
 
@@ -191,7 +189,10 @@ def _number_of(slot: str) -> int:
 
 
 def _read_span(said: str, today: date) -> Span | None:
-    """The days of a whole phrase or of what stands in a slot {day}: `said` is folded; a date has one day."""
+    """The days of a whole phrase or of what stands in a slot {day}: `said` is folded; a date has one day.
+
+    Raises as `span_of` does.
+    """
     if day := read_day(said):
         return day, day
     if said in _names("weekdays"):
@@ -204,10 +205,7 @@ def _read_span(said: str, today: date) -> Span | None:
             if None in spans:
                 return None
             return spans[0][0], spans[1][1] if name == "range" else today
-        try:
-            return span_of(name, today, *map(_number_of, match.groups()))
-        except (OverflowError, ValueError):
-            return None
+        return span_of(name, today, *map(_number_of, match.groups()))
     past = [day for year in (today.year, today.year - 1) if (day := read_day(f"{said} {year}")) and day <= today]
     return (past[0], past[0]) if past else None
 
@@ -219,13 +217,16 @@ def annotated(request: str, today: date) -> str:
     """
     parts, at = [], 0
     for match in _sayings().finditer(_folded(request)):
-        said = re.sub(r"\s+", " ", match[0])
-        if said[0] in QUOTES:
+        if match["quoted"]:
             continue
+        said = re.sub(r"\s+", " ", match[0])
         if day := read_day(said):
             shown = "" if str(day) == said else f"[{day}]"
         else:
-            span = _read_span(said, today)
+            try:
+                span = _read_span(said, today)
+            except (OverflowError, ValueError):  # outside the years that dates have
+                span = None
             shown = written_span(*span) if span and span[0] <= span[1] else ""
         if shown:
             parts.append(f"{request[at : match.end()]} {shown}")

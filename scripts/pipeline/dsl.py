@@ -73,14 +73,9 @@ def closed_object(properties: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def say_spellings(hints: dict[str, str]) -> str:
-    """What each phrase stands for: the one notation for names, operators, values, steps and the calendar's periods."""
-    return ", ".join(f"{phrase}: {spelling}" for phrase, spelling in hints.items())
-
-
 def describe(hints: dict[str, str]) -> dict[str, str]:
-    """The description that says which spelling each phrase stands for; empty where there is none."""
-    return {"description": say_spellings(hints)} if hints else {}
+    """The description that says which spelling each phrase stands for: names, operators, values, steps; empty where there is none."""
+    return {"description": ", ".join(f"{phrase}: {spelling}" for phrase, spelling in hints.items())} if hints else {}
 
 
 def _value_schema(spec: SchemaField, shape: str, with_hints: bool) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def say_date(day: date, form: str, language: str) -> str:
     """A date in one of the phrase book's forms."""
     month = book()["months"][language][day.month - 1]
     return form.format(
-        iso=day.isoformat(), d=day.day, month=month, y=day.year, dd=f"{day.day:02d}", mm=f"{day.month:02d}"
+        iso=day.isoformat(), d=day.day, month=month, y=f"{day.year:04d}", dd=f"{day.day:02d}", mm=f"{day.month:02d}"
     )
 
 

@@ -13,7 +13,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from pipeline.calendar import annotated, today_line
+from pipeline.calendar import annotated, book, today_line
 
 INSTRUCTIONS = (
     "Write the request as one JSON object that satisfies the schema, or as a refusal where the schema cannot say it."
@@ -64,6 +64,11 @@ def form() -> str:
         [*render_prompt(example, "since 3 march 2024 this week", "2024-03-17"), *render_completion({"amount": 0.5})]
     )
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def form_of_rows() -> str:
+    """As `form`, and of the phrases that are read in requests: rows that were written with others are to be written again."""
+    return hashlib.sha256(json.dumps([form(), book()]).encode()).hexdigest()[:16]
 
 
 def render_completion(ast: dict[str, Any]) -> list[dict[str, str]]:

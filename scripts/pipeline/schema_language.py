@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.calendar import book, read_day
+from pipeline.calendar import read_day
 from pipeline.json_schemas import children
+from pipeline.language import say_date
 
 
 @dataclass(frozen=True)
@@ -216,9 +217,8 @@ class SchemaLanguage:
         if value in spoken and rng.random() < 0.8:
             return spoken[value]
         if ISO.fullmatch(value):
-            year, month, day = map(int, value.split("-"))
-            if 1 <= month <= 12 and rng.random() < 0.5:
-                return f"{day} {book()['months'][self.language][month - 1]} {year}"
+            if (day := read_day(value)) and rng.random() < 0.5:
+                return say_date(day, "{d} {month} {y}", self.language)
             return value
         if (
             BARE.fullmatch(value)
