@@ -212,3 +212,9 @@ class GrammarConstraint:
         if tokens:
             self.matcher.consume_tokens(tokens)
         return tokens
+
+    def lets_through(self, tokens: list[int]) -> bool:
+        """Whether the grammar allows these tokens from its beginning and an end after them; it stands where it stood."""
+        fresh = self.matcher.deep_copy()
+        fresh.reset()
+        return fresh.validate_tokens(tokens) == len(tokens) and fresh.consume_tokens(tokens) and fresh.is_accepting()
