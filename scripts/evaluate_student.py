@@ -134,7 +134,7 @@ def measure(
     answerer = make_answerer(options, adapter)
     results = kept_results(part, key)
     judges = SchemaJudges()
-    # Both modes of a row stand side by side: they share the pass over the prompt.
+    # Both modes of a row stand side by side: a free answer that is an instance is the constrained one, too.
     jobs = [
         [(row, mode) for row in members for mode in options.evaluation.modes]
         for members in batches(rows, schemas, options.evaluation.batch_rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from contextlib import suppress
 from datetime import date
 
 import pytest
@@ -146,6 +147,40 @@ def test_free_and_constrained_answers_of_one_batch_are_those_of_batches_of_their
         assert [a for a, f in zip(together, flags, strict=True) if f == flag] == [
             a for a, f in zip(alone, flags, strict=True) if f == flag
         ]
+
+
+def test_a_bound_row_is_decoded_only_where_its_free_answer_leaves_the_grammar(monkeypatch):
+    """The shipped base on hand-written requests: some of its free answers are instances of their schema, some are not."""
+    from types import SimpleNamespace
+
+    from pipeline import generation
+    from pipeline.artifacts import read_jsonl
+    from pipeline.evaluation import GOLD_REQUESTS, GOLD_SCHEMAS, Answerer, load_schemas
+    from pipeline.paths import EMBEDDED_BASE
+    from pipeline.student import Renderer, load_answering, load_tokenizer, place
+
+    schemas, rows = load_schemas(GOLD_SCHEMAS), list(read_jsonl(GOLD_REQUESTS, ""))[:10]
+    mine = [schemas[row["schema_id"]] for row in rows]
+    options = SimpleNamespace(base_model=str(EMBEDDED_BASE), backend="auto", device="cpu", max_seq_length=2048)
+    model = load_answering(options, place(options), None)
+    answerer = Answerer(model, Renderer(load_tokenizer(options.base_model)), max_new_tokens=160)
+    bound = answerer.answers(mine, rows, constrained=[True] * 10)
+    decoded = []
+
+    def counting(model, prompts, **options):
+        decoded.append(len(prompts))
+        return generate(model, prompts, **options)
+
+    monkeypatch.setattr(generation, "generate", counting)
+    both = answerer.answers(mine * 2, rows * 2, constrained=[False] * 10 + [True] * 10)
+    assert [answer["text"] for answer in both[10:]] == [answer["text"] for answer in bound]
+    assert all(answer["enforced"] for answer in both[10:])
+    instances = 0
+    for schema_row, answer in zip(mine, both, strict=False):
+        with suppress(ValueError):
+            instances += SchemaJudge(schema_row["schema"]).validator.is_valid(json.loads(answer["text"]))
+    assert 0 < instances < 10
+    assert decoded == [10, 10 - instances]
 
 
 def test_forced_tokens_give_the_text_of_the_plain_constrained_loop(tiny_student, schema_rows, monkeypatch):

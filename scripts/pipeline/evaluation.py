@@ -114,6 +114,8 @@ class Answerer:
         same prompt is answered free in this call, and greedily, a bound row is decoded only if the free answer leaves the
         grammar: a mask that forbids none of the tokens that were chosen changes nothing.
         """
+        from pipeline.generation import generate
+
         prompts = [
             self.renderer.request(schema_row["schema"], row["query"], row["current_date"])
             for schema_row, row in zip(schema_rows, rows, strict=True)
@@ -123,15 +125,24 @@ class Answerer:
             bound = zip(schema_rows, constrained, strict=True)
             limits = [self._constraint(schema_row) if wanted else None for schema_row, wanted in bound]
         made: dict[int, Any] = {}
+
+        def decode(which: list[int]) -> None:
+            bound = [limits[i] for i in which]
+            answers = generate(
+                self.model, [prompts[i] for i in which], end_ids=self.renderer.end_ids,
+                max_new_tokens=self.max_new_tokens, constraints=bound if any(bound) else None, **options,
+            )  # fmt: skip
+            made.update(zip(which, answers, strict=True))
+
         free = {tuple(prompts[i]): i for i in range(len(rows)) if limits[i] is None}
-        twins = {i: free[tuple(prompts[i])] for i in range(len(rows)) if limits[i] and tuple(prompts[i]) in free}
-        if options.get("temperature", 0.0) != 0.0:
-            twins = {}
-        self._generate(made, [i for i in range(len(rows)) if i not in twins], prompts, limits, options)
+        greedy = options.get("temperature", 0.0) == 0.0
+        twins = {i: free[tuple(p)] for i, p in enumerate(prompts) if greedy and limits[i] and tuple(p) in free}
+        decode([i for i in range(len(rows)) if i not in twins])
         for index, twin in twins.items():
             if made[twin].ended and limits[index].lets_through(made[twin].tokens):
                 made[index] = made[twin]
-        self._generate(made, [i for i in twins if i not in made], prompts, limits, options)
+        if left := [i for i in twins if i not in made]:
+            decode(left)
         return [
             {
                 "text": self.renderer.text(made[index].tokens),
@@ -141,21 +152,6 @@ class Answerer:
             }
             for index in range(len(rows))
         ]
-
-    def _generate(
-        self, made: dict[int, Any], which: list[int], prompts: list[list[int]], limits: list[Any], options: dict[str, Any]
-    ) -> None:
-        """Put the answers to the prompts at these indices into `made`."""
-        from pipeline.generation import generate
-
-        if not which:
-            return
-        bound = [limits[i] for i in which]
-        answers = generate(
-            self.model, [prompts[i] for i in which], end_ids=self.renderer.end_ids, max_new_tokens=self.max_new_tokens,
-            constraints=bound if any(bound) else None, **options,
-        )  # fmt: skip
-        made.update(zip(which, answers, strict=True))
 
     def _constraint(self, schema_row: dict[str, Any]) -> Any:
         from pipeline.constraints import GrammarCompiler
