@@ -156,13 +156,13 @@ def refusal(reason: str, suggestion: str) -> dict[str, Any]:
     return {"refusal": {"reason": reason, "suggestion": suggestion}}
 
 
-def refusal_of(kind: str, said: str, known: Iterable[Any]) -> dict[str, Any]:
-    """The refusal of a request for a field, value or operator (`kind`) that a schema does not have.
+def refusal_of(kind: str, known: Iterable[Any], name: str | None = None) -> dict[str, Any]:
+    """The refusal of a request for a field, or for a value or operator of the field `name`, that a schema does not have.
 
-    The reason is the kind and the request's own words for it (for an operator, those for its field), the suggestion the
-    first three that there are. It is the same in all languages: an AST is for programs.
+    The reason is the kind and the field's name, the suggestion the first three of the kind that there are: all of it can
+    be known from the schema. It is the same in all languages: an AST is for programs.
     """
-    return refusal(f"{kind} {said}", ", ".join(map(str, list(known)[:3])))
+    return refusal(f"unknown {kind} of {name}" if name else f"unknown {kind}", ", ".join(map(str, list(known)[:3])))
 
 
 def is_refusal(ast: Any) -> bool:

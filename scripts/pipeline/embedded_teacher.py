@@ -169,16 +169,16 @@ class EmbeddedTeacher:
             entry = rng.choice(schema_row["absent_fields"])
             canonical = rng.choice([n for n, o in operators().items() if entry["type"] in o.types and o.shape == "one"])
             bad = speaker.say_unknown(entry, canonical, self._scalar(entry, rng, today), rng)
-            answer = speaker.refusal_of("field", entry["words"][language].lower())
+            answer = speaker.refusal_of("field")
         elif kind == "value":
             entry = rng.choice([entry for entry in fields if entry.get("absent_values")])
             said = rng.choice(entry["absent_values"])["words"][language]
             bad = speaker.say_unknown({**entry, "said": said}, "equals", said, rng)
-            answer = speaker.refusal_of("value", said.lower(), entry)
+            answer = speaker.refusal_of("value", entry)
         else:
             entry, canonical = rng.choice(missing)
             bad = speaker.say_unknown(entry, canonical, self._value(entry, canonical, rng, today), rng)
-            answer = speaker.refusal_of("operator", entry["words"][language], entry)
+            answer = speaker.refusal_of("operator", entry)
         said_steps = [[speaker.say_condition(c, rng) for c in step["conditions"]] for step in ast["steps"]]
         step = rng.choice(said_steps)
         step[rng.randrange(len(step))] = bad

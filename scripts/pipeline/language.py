@@ -196,13 +196,12 @@ class Speaker:
         said = {"d": say_date(start, form, self.language), "e": say_date(end, form, self.language)}
         return rng.choice(phrases["range"][: self.phrasings]).format(**said)
 
-    def refusal_of(self, kind: str, said: str, entry: dict[str, Any] | None = None) -> dict[str, Any]:
+    def refusal_of(self, kind: str, entry: dict[str, Any] | None = None) -> dict[str, Any]:
         """The refusal for an unknown field, or an unknown value or operator of a field."""
         if kind == "field":
-            return refusal_of(kind, said, self.fields)
-        return refusal_of(
-            kind, said, (v["value"] for v in entry["values"]) if kind == "value" else entry["operators"].values()
-        )
+            return refusal_of(kind, self.fields)
+        known = (v["value"] for v in entry["values"]) if kind == "value" else entry["operators"].values()
+        return refusal_of(kind, known, entry["name"])
 
     # ---- reading
 
@@ -403,8 +402,7 @@ class Speaker:
                 for kind, entry, said, _ in self._one_unknown(steps, quoted):
                     rank = (("operator", "value", "field").index(kind), len(said))
                     if best is None or rank < best[0]:
-                        phrase = entry["words"][self.language] if kind == "operator" else said
-                        best = rank, self.refusal_of(kind, phrase, entry)
+                        best = rank, self.refusal_of(kind, entry)
         return best[1] if best else None
 
     def _split_steps(self, body: str) -> Iterator[list[str]]:

@@ -8,13 +8,14 @@ to document: a `Manner` is drawn for each.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
 from pipeline.calendar import annotated, book, periods, written_span
-from pipeline.dsl import SchemaField, operators, operators_for, refusal_of
+from pipeline.dsl import SchemaField, operators, operators_for, refusal
 
 ONSETS = ("", "b", "c", "d", "f", "g", "h", "j", "l", "m", "n", "p", "qu", "r", "s", "t", "v", "w", "z") + (
     "br", "ch", "cl", "cr", "dr", "fl", "fr", "gr", "pl", "pr", "sh", "sp", "st", "th", "tr", "ph", "gn",
@@ -432,20 +433,25 @@ class Manner:
             looked_up = {phrase: entry.spec.name}
             if way.key in entry.spec.operator_hints:
                 looked_up[way.key] = entry.spec.operator_hints[way.key]
-            answer = refusal_of("value", said, entry.spec.values)
+            answer = self._refusal("value", said, entry.spec.values)
             return self._place(phrase, way, said), answer, looked_up | {said: MISSING}
         if missing and draw < 0.65:
             way = rng.choice(self.ways(missing[0]))
             phrase = rng.choice(entry.spec.phrases)
             said, _, _ = self._say(words, entry, operators()[missing[0]].shape)
-            answer = refusal_of("operator", phrase, entry.spec.operators.values())
+            answer = self._refusal("operator", phrase, entry.spec.operators.values())
             return self._place(phrase, way, said), answer, {phrase: entry.spec.name, way.key: MISSING}
         unknown = self.field()
         phrase = rng.choice(unknown.spec.phrases)
         said, _ = self._say_value(words, unknown)
         condition = self._place(phrase, self._known_way(rng.choice((entry, unknown))), said)
-        answer = refusal_of("field", phrase, (entry.spec.name for entry in fields))
+        answer = self._refusal("field", phrase, (entry.spec.name for entry in fields))
         return condition, answer, {phrase: MISSING}
+
+    @staticmethod
+    def _refusal(kind: str, said: str, known: Iterable[Any]) -> dict[str, Any]:
+        """A refusal that quotes the request: it teaches to find what is missing, where the shipped one names a field."""
+        return refusal(f"{kind} {said}", ", ".join(map(str, list(known)[:3])))
 
     def _known_way(self, entry: Field) -> Way:
         return self.rng.choice(self.rng.choice(list(entry.ways.values())))

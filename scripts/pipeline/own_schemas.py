@@ -36,9 +36,9 @@ def language_of(row: dict[str, Any], language: str) -> SchemaLanguage:
     return SchemaLanguage(_made(minify(row["schema"]))[0], language, row["title"])
 
 
-def refused_property(language: SchemaLanguage, name: str) -> dict[str, Any]:
+def refused_property(language: SchemaLanguage) -> dict[str, Any]:
     """The refusal of a request for a property that the schema does not have."""
-    return refusal_of("field", name, language.properties([language.schema]))
+    return refusal_of("field", language.properties([language.schema]))
 
 
 def write_queries(
@@ -59,7 +59,7 @@ def write_queries(
             word = Words(rng).word()
             if word not in {part for name in known for part in words_of(name).split()}:
                 text = mine.say_unknown(instance, word, Words(rng).phrase(), rng)
-                queries.append(Query(text, language, current_date, refused_property(mine, word)))
+                queries.append(Query(text, language, current_date, refused_property(mine)))
                 continue
         queries.append(Query(mine.say(instance, rng), language, current_date, instance))
     return queries
@@ -72,7 +72,7 @@ def answer(row: dict[str, Any], text: str, language: str) -> str:
         instance, unknown = mine.read(text)
     except ValueError as error:
         return f"not a sentence of the embedded language: {error}"
-    return minify(refused_property(mine, unknown) if unknown else instance)
+    return minify(refused_property(mine) if unknown else instance)
 
 
 def agrees(row: dict[str, Any], text: str, ast: Any, judge: SchemaJudge) -> bool | None:
