@@ -110,7 +110,7 @@ def periods(today: date) -> dict[str, Span]:
 # ---- reading
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
     """Lower case without accents, character by character: what stands where stays."""
     return "".join("'" if c == "\u2019" else unicodedata.normalize("NFD", c)[0].lower()[0] for c in text)
 
@@ -118,11 +118,11 @@ def _folded(text: str) -> str:
 @cache
 def _names(of: str) -> dict[str, int]:
     """Names of months or weekdays in every language, folded -> number from 0."""
-    return {_folded(name): number for names in book()[of].values() for number, name in enumerate(names)}
+    return {folded(name): number for names in book()[of].values() for number, name in enumerate(names)}
 
 
 def _any_of(words: list[str]) -> str:
-    return "(?:" + "|".join(re.escape(_folded(word)) for word in sorted(words, key=len, reverse=True)) + ")"
+    return "(?:" + "|".join(re.escape(folded(word)) for word in sorted(words, key=len, reverse=True)) + ")"
 
 
 @cache
@@ -140,7 +140,7 @@ def _slots() -> dict[str, str]:
 
 def _filled(phrase: str, slots: dict[str, str], group: str = "(") -> str:
     """A phrase as a regex; `group` opens what stands for a slot."""
-    parts = re.split(r"\{(\w+)\}", _folded(phrase))
+    parts = re.split(r"\{(\w+)\}", folded(phrase))
     literal = lambda part: re.escape(part).replace(r"\ ", r"\s+")
     return "".join(f"{group}{slots[part]})" if at % 2 else literal(part) for at, part in enumerate(parts))
 
@@ -166,7 +166,7 @@ def _sayings() -> re.Pattern[str]:
 
 def read_day(text: str) -> date | None:
     """The day that a date with its year says: ISO, `03/04/2024` (day first), or with a month's name; None where it is none."""
-    text = _folded(text)
+    text = folded(text)
     try:
         if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
             return date.fromisoformat(text)
@@ -216,7 +216,7 @@ def annotated(request: str, today: date) -> str:
     A date has one day, and none where it is written as ISO; a time span has two, `[2024-02-01 2024-02-29]`.
     """
     parts, at = [], 0
-    for match in _sayings().finditer(_folded(request)):
+    for match in _sayings().finditer(folded(request)):
         if match["quoted"]:
             continue
         said = re.sub(r"\s+", " ", match[0])

@@ -78,6 +78,30 @@ def describe(hints: dict[str, str]) -> dict[str, str]:
     return {"description": ", ".join(f"{phrase}: {spelling}" for phrase, spelling in hints.items())} if hints else {}
 
 
+def described(schema: dict[str, Any]) -> dict[str, str]:
+    """The phrases of a description that `describe` wrote, each with its spelling; none of any other text."""
+    pairs = [part.rsplit(": ", 1) for part in str(schema.get("description", "")).split(", ")]
+    return dict(pairs) if all(len(pair) == 2 for pair in pairs) else {}
+
+
+def conditions_of(schema: Any) -> list[dict[str, Any]]:
+    """The branches of the conditions in an answer schema of the shipped DSL; none of any other schema."""
+    try:
+        found = schema["anyOf"][0]["properties"]["steps"]["items"]["properties"]["conditions"]["items"]["anyOf"]
+        return [
+            b
+            for b in found
+            if {"field", "operator", "value"} == set(b["properties"]) and b["properties"]["field"]["const"]
+        ]
+    except (KeyError, IndexError, TypeError):
+        return []
+
+
+def step_phrases_of(schema: dict[str, Any]) -> list[str]:
+    """What an answer schema of the shipped DSL lists as said before another step."""
+    return list(described(schema["anyOf"][0]["properties"]["steps"]))
+
+
 def _value_schema(spec: SchemaField, shape: str, with_hints: bool) -> dict[str, Any]:
     scalar: dict[str, Any] = describe(spec.hints) if with_hints else {}
     if spec.type == "enum":

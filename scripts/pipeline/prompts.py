@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 from pipeline.calendar import annotated, book, today_line
+from pipeline.linking import linked
 
 INSTRUCTIONS = (
     "Write the request as one JSON object that satisfies the schema, or as a refusal where the schema cannot say it."
@@ -45,7 +46,8 @@ def render_prompt(schema: dict[str, Any], query: str, current_date: str) -> list
     Raises ValueError where `current_date` is no date.
     """
     today = date.fromisoformat(current_date)
-    return [{"role": "user", "content": render_content(schema, annotated(query, today), today)}]
+    request = linked(annotated(query, today), minify(schema))
+    return [{"role": "user", "content": render_content(schema, request, today)}]
 
 
 def render_content(schema: dict[str, Any], request: str, today: date) -> str:
