@@ -285,6 +285,7 @@ MEASURED = {
     "schema": data.schema_document,
     "timed": data.timed_rows,
     "refusals": lambda rng, rows: data.small_rows(rng, rows, described=0.0, most=2, refused=1.0),
+    "linked_small": lambda rng, rows: data.small_rows(rng, rows, described=0.0, links=True),
 }
 """Kinds of documents that a finished base is measured by: rng and rows -> document."""
 
@@ -304,6 +305,14 @@ DOCUMENTS = MEASURED | {
     "known": lambda rng, rows: data.small_rows(rng, rows, (1, 3), described=0.0, most=2, refused=0.5),
     "checked": lambda rng, rows: data.small_rows(rng, rows, (1, 3), described=0.0, most=2, refused=0.5, checked=1.0),
     "picked": lambda rng, rows: data.small_rows(rng, rows, (1, 2), described=0.25, most=2, picked=True),
+    "linked_picked": lambda rng, rows: data.small_rows(
+        rng, rows, (1, 2), described=0.0, most=2, picked=True, links=True
+    ),
+    "linked_known": lambda rng, rows: data.small_rows(
+        rng, rows, (1, 3), described=0.0, most=2, refused=0.5, links=True
+    ),
+    "linked_conditions": lambda rng, rows: data.conditions_document(rng, rows, links=True),
+    "linked_timed": lambda rng, rows: data.timed_rows(rng, rows, links=True),
     "described_conditions": lambda rng, rows: data.conditions_document(rng, rows, described=1.0),
     "simple_schema": lambda rng, rows: data.schema_document(rng, rows, (1, 3), simple=True),
     "long_schema": lambda rng, rows: data.schema_document(rng, rows // 2, (7, 16)),

@@ -241,8 +241,8 @@ def _names_are_free(schema: Any) -> bool:
 
 def _variant(schema: Any, rng: random.Random, style: str | None) -> Any:
     from pipeline.json_schemas import children
+    from pipeline.linking import words_of
     from pipeline.made_up_language import name_in_style
-    from pipeline.schema_language import words_of
 
     if not isinstance(schema, dict):
         return schema
@@ -277,7 +277,7 @@ def _variant(schema: Any, rng: random.Random, style: str | None) -> Any:
 def own_row(name: str, schema: Any, split: str, unenforced: tuple[str, ...]) -> dict[str, Any]:
     """One d_02 row from a user's schema."""
     from pipeline.dsl import with_refusal
-    from pipeline.schema_language import words_of
+    from pipeline.linking import words_of
 
     answer = with_refusal(schema)
     said = schema.get("title") if isinstance(schema, dict) else None

@@ -97,9 +97,11 @@ def conditions_of(schema: Any) -> list[dict[str, Any]]:
         return []
 
 
-def step_phrases_of(schema: dict[str, Any]) -> list[str]:
-    """What an answer schema of the shipped DSL lists as said before another step."""
-    return list(described(schema["anyOf"][0]["properties"]["steps"]))
+def step_phrases_of(schema: Any) -> list[str]:
+    """What an answer schema of the shipped DSL lists as said before another step; nothing of any other schema."""
+    if not conditions_of(schema):
+        return []
+    return [said for said, spelling in described(schema["anyOf"][0]["properties"]["steps"]).items() if spelling == STEP]
 
 
 def _value_schema(spec: SchemaField, shape: str, with_hints: bool) -> dict[str, Any]:

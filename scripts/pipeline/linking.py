@@ -8,18 +8,27 @@ does not list stays as it is, and that nothing stands behind it says so. Anchor 
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from pipeline.calendar import folded
-from pipeline.dsl import STEP, conditions_of, described, step_phrases_of
+from pipeline.dsl import STEP, can_refuse, conditions_of, described, step_phrases_of
+from pipeline.json_schemas import children
+
+LEFT_ALONE = r'"[^"]*"|\u201c[^\u201d]*\u201d|\u00ab[^\u00bb]*\u00bb|\[[^]]*\]'
+"""What is quoted, and what already stands in brackets."""
 
 
 @dataclass
 class Named:
-    """What one field's conditions say: operators and values, folded phrase -> spelling."""
+    """What one field's conditions say: operators and values, folded phrase -> spelling.
+
+    A schema of another form than the shipped one is a single entry, its names and values.
+    """
 
     name: str
     operators: dict[str, str] = field(default_factory=dict)
@@ -36,10 +45,10 @@ class Glossary:
     said: re.Pattern[str]
 
 
-def spoken(name: str) -> str:
-    """The words of a name: `startDate`, `start_date` and `START-DATE` are all `start date`."""
-    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
-    return re.sub(r"[\s_-]+", " ", apart).strip().lower()
+def words_of(name: str) -> str:
+    """A property's name or an enum's value as words: `dueDate`, `due_date` -> "due date"."""
+    parts = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ").replace("-", " ")
+    return " ".join(parts.lower().split())
 
 
 def _values(condition: dict[str, Any]) -> dict[str, str]:
@@ -51,51 +60,73 @@ def _values(condition: dict[str, Any]) -> dict[str, str]:
         whole = f"{parts['field']['const']} {parts['operator']['enum'][0]}"
         return {folded(phrase): f"{whole} {value}" for phrase, value in said.items() if value in ("true", "false")}
     known = [value for value in scalar.get("enum", ()) if isinstance(value, str)]
-    found = {folded(phrase): value for value in known for phrase in (spoken(value), value)}
+    found = {folded(phrase): value for value in known for phrase in (words_of(value), value)}
     return found | {folded(phrase): value for phrase, value in said.items() if value in known}
 
 
-@lru_cache(maxsize=64)
-def _glossary(text: str) -> Glossary | None:
-    """The phrases of a schema in compact JSON, or None where it is none of the shipped DSL."""
-    import json
+def _names_in(schema: Any) -> dict[str, str]:
+    """The words of properties' names and of enums' values, folded -> spelling, where they stand for one of them alone."""
+    own = schema["anyOf"][0] if can_refuse(schema) else schema
+    open_schemas = [own, *(schema.get("$defs", {}).values() if isinstance(schema, dict) else ())]
+    found: dict[str, set[str]] = {}
+    while open_schemas:
+        part = open_schemas.pop()
+        if isinstance(part, dict):
+            known = [*part.get("properties", {}), *(value for value in part.get("enum", ()) if isinstance(value, str))]
+            for name in known:
+                for said in {words_of(name), name}:
+                    found.setdefault(folded(said), set()).add(name)
+            open_schemas += [child for _, child in children(part)]
+    return {said: names.pop() for said, names in found.items() if len(names) == 1 and len(said) > 1}
 
-    schema = json.loads(text)
+
+def glossary_of(
+    conditions: list[dict[str, Any]], step_phrases: Iterable[str] = (), names: dict[str, str] | None = None
+) -> Glossary:
+    """The phrases of these branches of the shipped DSL's conditions, or the `names` of a schema of another form."""
     named: dict[str, Named] = {}
     fields: dict[str, Named] = {}
-    for condition in conditions_of(schema):
+    for condition in conditions:
         parts = condition["properties"]
         name = parts["field"]["const"]
         entry = named.setdefault(name, Named(name))
-        fields |= {folded(said): entry for said in (spoken(name), name, *described(parts["field"]))}
-        entry.operators |= {folded(said): alias for said, alias in described(parts["operator"]).items()}
+        said_for = [said for said, spelling in described(parts["field"]).items() if spelling == name]
+        fields |= {folded(said): entry for said in (words_of(name), name, *said_for)}
+        aliases = parts["operator"].get("enum", ())
+        entry.operators |= {folded(said): a for said, a in described(parts["operator"]).items() if a in aliases}
         entry.values |= _values(condition)
-    if not named:
-        return None
-    steps = {folded(said) for said in step_phrases_of(schema)}
-    phrases = {*fields, *steps}.union(*({*entry.operators, *entry.values} for entry in named.values()))
-    longest_first = "|".join(map(re.escape, sorted(phrases, key=len, reverse=True)))
-    said = re.compile(
-        r'"[^"]*"|\u201c[^\u201d]*\u201d|\u00ab[^\u00bb]*\u00bb|\[[^]]*\]' rf"|(?<!\w)(?P<said>{longest_first})(?!\w)"
+    if names is not None:
+        named = {"": Named("", values=names)}
+    steps = {folded(said) for said in step_phrases}
+    phrases = {*fields, *steps}.union(*({*entry.operators, *entry.values} for entry in named.values())) - {""}
+    longest_first = "|".join(map(re.escape, sorted(phrases, key=len, reverse=True))) or "(?!)"
+    return Glossary(
+        fields, list(named.values()), steps, re.compile(rf"{LEFT_ALONE}|(?<!\w)(?P<said>{longest_first})(?!\w)")
     )
-    return Glossary(fields, list(named.values()), steps, said)
 
 
-def linked(request: str, schema_text: str) -> str:
-    """The request with the spelling of each phrase that a schema (compact JSON) lists in brackets behind it.
+@lru_cache(maxsize=64)
+def _glossary_of_schema(text: str) -> Glossary:
+    schema = json.loads(text)
+    conditions = conditions_of(schema)
+    return glossary_of(conditions, step_phrases_of(schema), None if conditions else _names_in(schema))
+
+
+def linked(request: str, schema: str | Glossary) -> str:
+    """The request with the spelling of each phrase that a schema (compact JSON, or its glossary) lists in brackets behind it.
 
     An operator is that of the field that was said before it, or else after it; a value that of those fields, or else of
     any. Where the field does not have it nothing stands behind it. Behind a truth value, which is said by itself, stands its
-    whole condition. What is quoted or in brackets is left alone, as is a request for any other schema.
+    whole condition. Of a schema of another form the names of properties and the values of enums are linked, said as words
+    or as they are. What is quoted or in brackets is left alone.
     """
-    glossary = _glossary(schema_text)
-    if glossary is None:
-        return request
+    glossary = _glossary_of_schema(schema) if isinstance(schema, str) else schema
     found = [match for match in glossary.said.finditer(folded(request)) if match["said"]]
-    owners = [glossary.fields.get(match["said"]) for match in found]
+    said = [match["said"] for match in found]
+    owners = [glossary.fields.get(phrase) for phrase in said]
     parts, at = [], 0
     for index, match in enumerate(found):
-        if shown := _spelling(glossary, [m["said"] for m in found], owners, index):
+        if shown := _spelling(glossary, said, owners, index):
             parts.append(f"{request[at : match.end()]} [{shown}]")
             at = match.end()
     return "".join(parts) + request[at:]

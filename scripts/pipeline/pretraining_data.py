@@ -16,6 +16,7 @@ from typing import Any
 
 from pipeline.calendar import today_line
 from pipeline.dsl import answer_schema, condition_branches, describe, program
+from pipeline.linking import glossary_of, linked
 from pipeline.made_up_language import (
     GLUE,
     STYLES,
@@ -207,17 +208,19 @@ def lookup_document(rng: random.Random, rows: int, size: tuple[int, int] = (3, 1
 
 
 def conditions_document(
-    rng: random.Random, rows: int, size: tuple[int, int] = (1, 4), *, names_only: bool = False, described: float = 0.0
-) -> Document:
+    rng: random.Random, rows: int, size: tuple[int, int] = (1, 4), *, names_only: bool = False, described: float = 0.0,
+    links: bool = False,
+) -> Document:  # fmt: skip
     """The conditions of a schema in the shipped form without all around them: the answer is a list of conditions.
 
-    `names_only`: the request says fields alone, and the answer is the list of their names. `described` as in `small_rows`.
+    `names_only`: the request says fields alone, and the answer is the list of their names. `described` and `links` as in
+    `small_rows`.
     """
     words = Words(rng)
     manner = Manner(rng, words)
     fields = [manner.field() for _ in range(rng.randint(*size))]
     branches = [branch for entry in fields for branch in condition_branches(entry.spec)]
-    schema = {"type": "array", "items": {"anyOf": branches}}
+    schema, glossary = {"type": "array", "items": {"anyOf": branches}}, glossary_of(branches)
     result = []
     for _ in range(rows):
         asked = [rng.choice(fields) for _ in range(rng.choice((1, 1, 2, 2, 3)))]
@@ -227,6 +230,7 @@ def conditions_document(
             result.append((f"Schema: {minify(schema)}\nRequest: fields {request}", names))
         else:
             request, answer, _ = _conditions(rng, manner, words.more(), asked, described)
+            request = linked(request, glossary) if links else request
             result.append((f"Schema: {minify(schema)}\n{request}", answer))
     return Document(result)
 
@@ -259,7 +263,7 @@ def _refused(manner: Manner, words: Words, asked: list[Field], fields: list[Fiel
 
 def small_rows(
     rng: random.Random, rows: int, size: tuple[int, int] = (2, 3), *, described: float = 0.5, most: int = 3,
-    refused: float = 0.0, checked: float = 0.0, picked: bool = False,
+    refused: float = 0.0, checked: float = 0.0, picked: bool = False, links: bool = False,
 ) -> Document:  # fmt: skip
     """Rows with a small schema of their own each, its branches without all around them; the answer is the conditions.
 
@@ -270,6 +274,7 @@ def small_rows(
     begins with all that is looked up, in the order of the request, up to what is missing: whether a phrase stands in the
     schema, before what follows from it. The first field of `picked` ones takes lists or truth values, and is always asked
     for: after an item of a list has been written, the next is found by going back from its spelling to the request.
+    With `links` spellings stand behind the phrases of a request, as in a prompt.
     """
     result = []
     for _ in range(rows):
@@ -282,14 +287,15 @@ def small_rows(
         if picked:
             asked[rng.randrange(len(asked))] = fields[0]
             rng.shuffle(fields)
-        table = [branch["properties"] for entry in fields for branch in condition_branches(entry.spec)]
+        branches = [branch for entry in fields for branch in condition_branches(entry.spec)]
         if rng.random() < refused:
             request, answer, found = _refused(manner, words, asked, fields)
         else:
             request, answer, found = _conditions(rng, manner, words, asked, described)
         if rng.random() < checked:
             request, answer = f"Checked {request}", f"{minify(describe(found))} {answer}"
-        result.append((f"{minify(table)}\n{request}", answer))
+        request = linked(request, glossary_of(branches)) if links else request
+        result.append((f"{minify([branch['properties'] for branch in branches])}\n{request}", answer))
     return Document(result)
 
 
@@ -372,10 +378,11 @@ def date_document(rng: random.Random, rows: int) -> Document:
     return Document([(f"? {say_day(rng, day)}", day.isoformat()) for day in days])
 
 
-def timed_rows(rng: random.Random, rows: int, size: tuple[int, int] = (1, 2)) -> Document:
+def timed_rows(rng: random.Random, rows: int, size: tuple[int, int] = (1, 2), *, links: bool = False) -> Document:
     """Rows with a small schema of their own each and a request for one or two conditions, mostly with a time span.
 
     The answer is the conditions and, where one is said, the time span: its days stand in the request, between others.
+    `links` as in `small_rows`.
     """
     result = []
     for _ in range(rows):
@@ -383,7 +390,8 @@ def timed_rows(rng: random.Random, rows: int, size: tuple[int, int] = (1, 2)) ->
         manner = Manner(rng, words)
         today = draw_day(rng)
         fields = [manner.field() for _ in range(rng.randint(*size))]
-        table = minify([branch["properties"] for entry in fields for branch in condition_branches(entry.spec)])
+        branches = [branch for entry in fields for branch in condition_branches(entry.spec)]
+        table = minify([branch["properties"] for branch in branches])
         pairs = [manner.condition(words, entry)[:2] for entry in rng.choices(fields, k=rng.choice((1, 1, 2)))]
         answer: dict[str, Any] = {"conditions": [condition for _, condition in pairs]}
         said = None
@@ -391,6 +399,7 @@ def timed_rows(rng: random.Random, rows: int, size: tuple[int, int] = (1, 2)) ->
             said, (start, end) = manner.timeframe(words, today)
             answer["timeframe"] = {"start": start, "end": end}
         request = manner.request(words, manner.join([text for text, _ in pairs]), said)
+        request = linked(request, glossary_of(branches)) if links else request
         result.append((f"{table}\nToday: {today_line(today)}\nRequest: {request}", minify(answer)))
     return Document(result)
 

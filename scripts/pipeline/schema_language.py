@@ -16,6 +16,7 @@ from typing import Any
 from pipeline.calendar import read_day
 from pipeline.json_schemas import children
 from pipeline.language import say_date
+from pipeline.linking import words_of
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,6 @@ APPLIED = ("allOf", "anyOf", "oneOf", "if", "then", "else", "dependentSchemas")
 BARE = re.compile(r"[^\W\d_][\w-]*(?: [^\W\d_][\w-]*)*")
 DATE = re.compile(r"(\d{1,2}) (\w+) (\d{4})")
 ISO = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
-
-
-def words_of(name: str) -> str:
-    """A property's name or an enum's value as words: `dueDate`, `due_date` -> "due date"."""
-    parts = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ").replace("-", " ")
-    return " ".join(parts.lower().split())
 
 
 class SchemaLanguage:
