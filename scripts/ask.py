@@ -1,7 +1,7 @@
 """Ask a student one question: the AST as JSON on stdout, everything else on stderr.
 
 In   a JSON Schema (FILE, or - for stdin where the request is an argument), a request (argument, or stdin)
-Out  stdout: the answer; stderr: what was read of time in the request; exit status 0 for a program, 1 for an answer that
+Out  stdout: the answer; stderr: the request with the days and spellings that rules found for it; exit status 0 for a program, 1 for an answer that
      does not satisfy the schema, 3 for a refusal, 2 where something is missing
 
     uv run python scripts/ask.py --schema schema.json "paid invoices above 100 since march"
@@ -20,7 +20,6 @@ from types import SimpleNamespace
 from typing import Any
 
 from pipeline import errors
-from pipeline.calendar import annotated
 from pipeline.config import complete_sections, parse_options
 from pipeline.errors import UserError
 from pipeline.paths import Layout
@@ -113,10 +112,11 @@ def main(argv: list[str] | None = None) -> int:
         raise UserError(f"--date is {options.date!r}; write it as YYYY-MM-DD") from None
     schema = read_schema(options.schema)
     from pipeline.asts import SchemaJudge, parse_answer
+    from pipeline.prompts import with_links
 
     request = read_request(options.request, options.schema)
-    if (dated := annotated(request, today)) != request:
-        print(f"asked: {dated}", file=sys.stderr)
+    if (asked := with_links(schema, request, today)) != request:
+        print(f"asked: {asked}", file=sys.stderr)
     text = answer(options, schema, request)
     print(text)
     try:

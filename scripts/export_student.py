@@ -171,7 +171,8 @@ def model_card(options: SimpleNamespace, layout: Layout, adapter: Path) -> str:
     """README.md of the export: what it is, how to ask it, what was measured, the base's licence."""
     from pipeline.prompts import render_prompt
 
-    (asked,) = render_prompt({"type": "object"}, "sold since monday, made before 3 may 2023", "2024-03-17")
+    schema = {"type": "object", "properties": {"salePrice": {"type": "number"}}}
+    (asked,) = render_prompt(schema, "sale price 20, since monday", "2024-03-17")
     base = options.student.base_model
     licence = next((text for word, text in LICENCES.items() if word in base.lower()), f"see {base}")
     lines = [
@@ -180,7 +181,8 @@ def model_card(options: SimpleNamespace, layout: Layout, adapter: Path) -> str:
         f"LoRA on {base}, merged. Licence of the base: {licence}.", "",
         "    ollama create NAME                                 # in this folder",
         '    uv run python scripts/ask.py --schema FILE --ollama NAME "request"', "",
-        "A program of your own asks it by one user's message in this form (days in brackets: `scripts/pipeline/calendar.py`):",
+        "A program of your own asks it by one user's message in this form (in brackets what `scripts/pipeline/prompts.py` finds "
+        "for words of time and of the schema):",
         "", *(f"    {line}" for line in asked["content"].splitlines()), "",
     ]  # fmt: skip
     names = {layout.sft_adapter.resolve(): "sft", layout.dpo_adapter.resolve(): "dpo"}

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 from pipeline.calendar import annotated, book, today_line
+from pipeline.dsl import SchemaField, answer_schema
 from pipeline.linking import linked
 
 INSTRUCTIONS = (
@@ -46,8 +47,12 @@ def render_prompt(schema: dict[str, Any], query: str, current_date: str) -> list
     Raises ValueError where `current_date` is no date.
     """
     today = date.fromisoformat(current_date)
-    request = linked(annotated(query, today), minify(schema))
-    return [{"role": "user", "content": render_content(schema, request, today)}]
+    return [{"role": "user", "content": render_content(schema, with_links(schema, query, today), today)}]
+
+
+def with_links(schema: Any, query: str, today: date) -> str:
+    """The request as a prompt has it: behind its words the days and the schema's spellings that rules find for them."""
+    return linked(annotated(query, today), minify(schema))
 
 
 def render_content(schema: dict[str, Any], request: str, today: date) -> str:
@@ -61,10 +66,11 @@ def form() -> str:
 
     A student is only as good as it was for prompts of the form that it was trained on.
     """
-    example = {"type": "object", "properties": {"amount": {"type": "number", "minimum": 0.000001}}}
-    text = json.dumps(
-        [*render_prompt(example, "since 3 march 2024 this week", "2024-03-17"), *render_completion({"amount": 0.5})]
-    )
+    spec = SchemaField("netAmount", "number", {"greater": "above"}, ("sum",), operator_hints={"over": "above"})
+    schemas = answer_schema([spec], ("then",)), {"properties": {"netAmount": {"minimum": 0.000001}}}
+    query = "sum over 5 then net amount since 3 march 2024 this week"
+    prompts = [message for schema in schemas for message in render_prompt(schema, query, "2024-03-17")]
+    text = json.dumps([*prompts, *render_completion({"netAmount": 0.5})])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

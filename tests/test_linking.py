@@ -1,0 +1,118 @@
+"""Behind what a request says in words of its schema stands the schema's spelling, and nothing else of it changes."""
+
+from __future__ import annotations
+
+import random
+import re
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests_support import dataset_options
+
+from pipeline.dsl import SchemaField, answer_schema, with_refusal
+from pipeline.embedded_teacher import EmbeddedTeacher
+from pipeline.linking import linked
+from pipeline.prompts import minify, with_links
+
+NUMBERS = {"greater": "gt", "at_least": "min", "equals": "eq"}
+SCHEMA = minify(
+    answer_schema(
+        [
+            SchemaField("jobTitle", "text", {"equals": "eq", "starts_with": "begins"}, ("job title", "intitul\u00e9"),
+                        operator_hints={"is": "eq", "starts with": "begins"}),
+            SchemaField("pay", "number", NUMBERS, ("salary",),
+                        operator_hints={"is": "eq", "is more than": "gt", "at least": "min", "or more": "min"}),
+            SchemaField("contract", "enum", {"not_equals": "neq", "in": "oneOf"}, ("contract",), ("FIXED_TERM", "open"),
+                        {"cdd": "FIXED_TERM"}, {"is not": "neq", "among": "oneOf"}),
+            SchemaField("remote", "boolean", {"equals": "is"}, ("remote work",), (), {"at home": "true", "on site": "false"},
+                        {"is": "is"}),
+            SchemaField("hired", "date", {"after": "since"}, ("hiring day",), operator_hints={"after": "since"}),
+        ],
+        ("then",),
+    )
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("Job title is", "Job title [jobTitle] is [eq]"),
+        ("jobTitle starts with x", "jobTitle [jobTitle] starts with [begins] x"),
+        ("INTITULE is \"salary is cdd\"", "INTITULE [jobTitle] is [eq] \"salary is cdd\""),
+        ("intitul\u00e9s", "intitul\u00e9s"),
+        ("salary is more than 3", "salary [pay] is more than [gt] 3"),
+        ("salary is 3 or more", "salary [pay] is [eq] 3 or more [min]"),
+        ("at least 3 salary", "at least [min] 3 salary [pay]"),
+        ("job title is x and at least 3 salary", "job title [jobTitle] is [eq] x and at least [min] 3 salary [pay]"),
+        # what the field before it does not have is not said, though another field has it
+        ("job title at least 3", "job title [jobTitle] at least 3"),
+        ("contract starts with x, job title is y", "contract [contract] starts with x, job title [jobTitle] is [eq] y"),
+        ("contract is not cdd then salary is 4", "contract [contract] is not [neq] cdd [FIXED_TERM] then [step] salary [pay] is [eq] 4"),
+        ("contract among fixed term, open", "contract [contract] among [oneOf] fixed term [FIXED_TERM], open [open]"),
+        ("on site, salary is 4", "on site [remote is false], salary [pay] is [eq] 4"),
+        ("hiring day after 3 march 2024 [2024-03-03]", "hiring day [hired] after [since] 3 march 2024 [2024-03-03]"),
+        ("nothing of it", "nothing of it"),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_a_phrase_of_the_schema_has_its_spelling_behind_it(said, shown):
+    assert linked(said, SCHEMA) == shown
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_every_field_that_the_embedded_teacher_asks_for_is_linked_and_no_field_that_is_missing(schema_rows, language):
+    teacher = EmbeddedTeacher(dataset_options(refusal_share=0.3, typo_share=0.0, near_miss_share=0.0))
+    programs = refusals = 0
+    for row in schema_rows:
+        known = [entry["name"] for entry in row["fields"]]
+        absent = [entry["words"][language] for entry in row["absent_fields"]]
+        for query in teacher.write_queries(row, language, "2024-03-17", 6, "links"):
+            request = with_links(row["schema"], query.text, date(2024, 3, 17))
+            shown = re.findall(r"\[([^]]*)\]", request)
+            if "refusal" in query.expected:
+                refusals += query.expected["refusal"]["reason"] == "unknown field"
+                assert not [words for words in absent for name in known if f"{words} [{name}]" in request], request
+                continue
+            programs += 1
+            conditions = [c for step in query.expected["steps"] for c in step["conditions"]]
+            for condition in conditions:
+                whole = f"{condition['field']} {condition['operator']} {minify(condition['value'])}"
+                assert condition["field"] in shown or whole in shown, request
+    assert programs > 100
+    assert refusals > 10
+
+
+@given(
+    st.text(alphabet=' abcis"[]\u201c\u201d\u00ab\u00bb\u00e9\u2019then-', max_size=30),
+    st.randoms(use_true_random=False),
+)
+def test_links_are_all_that_changes_in_a_request(noise, rng: random.Random):
+    words = ["salary", "is", "at least", "cdd", "at home", "then", noise]
+    request = " ".join(rng.choice(words) for _ in range(6))
+    shown, at = linked(request, SCHEMA), 0
+    for part in re.split(r" \[(?:jobTitle|pay|contract|eq|min|FIXED_TERM|remote is true|step)\]", shown):
+        assert request.startswith(part, at)
+        at += len(part)
+    assert at == len(request)
+
+
+def test_of_a_schema_of_your_own_names_and_values_are_linked_but_for_those_of_its_refusal():
+    schema = with_refusal(
+        {
+            "type": "object",
+            "properties": {
+                "dueDate": {"type": "string"},
+                "orderStatus": {"enum": ["in_progress", "done", 3]},
+                "size": {"enum": ["s", "m"]},
+                "lines": {"type": "array", "items": {"$ref": "#/$defs/line"}},
+            },
+            "$defs": {"line": {"properties": {"unit-price": {}, "due_date": {}}}},
+        }
+    )
+    said = "order status in progress, unit price 3, size m, due date today, due_date, the reason"
+    shown = "order status [orderStatus] in progress [in_progress], unit price [unit-price] 3, size [size] m, due date today, due_date [due_date], the reason"
+    assert linked(said, minify(schema)) == shown
+    assert linked("x", "true") == "x"
+    assert linked("x", "{}") == "x"
