@@ -209,16 +209,17 @@ def lookup_document(rng: random.Random, rows: int, size: tuple[int, int] = (3, 1
 
 def conditions_document(
     rng: random.Random, rows: int, size: tuple[int, int] = (1, 4), *, names_only: bool = False, described: float = 0.0,
-    links: bool = False,
+    refused: float = 0.0, picked: bool = False, links: bool = False,
 ) -> Document:  # fmt: skip
     """The conditions of a schema in the shipped form without all around them: the answer is a list of conditions.
 
-    `names_only`: the request says fields alone, and the answer is the list of their names. `described` and `links` as in
-    `small_rows`.
+    `names_only`: the request says fields alone, and the answer is the list of their names. The others as in `small_rows`.
     """
     words = Words(rng)
     manner = Manner(rng, words)
     fields = [manner.field() for _ in range(rng.randint(*size))]
+    if picked:
+        fields[0] = manner.listed_field()
     branches = [branch for entry in fields for branch in condition_branches(entry.spec)]
     schema, glossary = {"type": "array", "items": {"anyOf": branches}}, glossary_of(branches)
     result = []
@@ -229,7 +230,12 @@ def conditions_document(
             names = minify([entry.spec.name for entry in asked])
             result.append((f"Schema: {minify(schema)}\nRequest: fields {request}", names))
         else:
-            request, answer, _ = _conditions(rng, manner, words.more(), asked, described)
+            if picked:
+                asked[rng.randrange(len(asked))] = fields[0]
+            if rng.random() < refused:
+                request, answer, _ = _refused(manner, words.more(), asked, fields)
+            else:
+                request, answer, _ = _conditions(rng, manner, words.more(), asked, described)
             request = linked(request, glossary) if links else request
             result.append((f"Schema: {minify(schema)}\n{request}", answer))
     return Document(result)
