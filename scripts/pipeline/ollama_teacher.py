@@ -25,22 +25,21 @@ from pipeline.server import is_there, model_digest
 from pipeline.teacher import CallLost, Query
 
 LANGUAGES = {"en": "English", "fr": "French"}
-DATES_RULE = (
-    "- Brackets behind words of the request give the days that these mean: one, or the first and last of a time span."
-)
+SHARED_RULES = """- Brackets behind words of the request hold what rules found for them: days (one, or the first and last of a time
+  span) or a spelling of the schema. Where they do not fit the request, the request counts.
+- Refuse where the request needs what the schema cannot express. The reason is "unknown field", "unknown value of FIELD" or
+  "unknown operator of FIELD", the suggestion the first three that there are of the kind, separated by ", "."""
 ANSWER_RULES = f"""Rules:
 - One condition for each thing the request asks of a field, in the order of the request; steps in their order.
 - Name steps step_1, step_2, and so on. Several steps only where the request asks for one thing after another.
 - timeframe only where the request limits the time; its dates are inclusive; "since" ends today.
-{DATES_RULE}
-- Refuse where a field, a value or an operator that the request needs is not in the schema.
+{SHARED_RULES}
 - Write JSON only."""
 
 
 OWN_RULES = f"""Rules:
 - Write what the request asks for as the schema says it, and nothing that the request does not say.
-{DATES_RULE}
-- Refuse where the request needs something that the schema cannot express.
+{SHARED_RULES}
 - Write JSON only."""
 
 
