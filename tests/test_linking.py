@@ -53,12 +53,19 @@ SCHEMA = minify(
         ("contract among fixed term, open", "contract [contract] among [oneOf] fixed term [FIXED_TERM], open [open]"),
         ("on site, salary is 4", "on site [remote is false], salary [pay] is [eq] 4"),
         ("hiring day after 3 march 2024 [2024-03-03]", "hiring day [hired] after [since] 3 march 2024 [2024-03-03]"),
+        ("salary n'is x", "salary [pay] n'is x"),
         ("nothing of it", "nothing of it"),
         ("", ""),
     ],
 )  # fmt: skip
 def test_a_phrase_of_the_schema_has_its_spelling_behind_it(said, shown):
     assert linked(said, SCHEMA) == shown
+
+
+def test_what_says_a_time_span_is_no_phrase_of_the_schema():
+    schema = answer_schema([SchemaField("due", "date", {"on": "on"}, operator_hints={"from": "on", "on": "on"})])
+    request = with_links(schema, "due on 3 march 2024 from 1 may 2024 on", date(2024, 5, 17))
+    assert request == "due [due] on [on] 3 march 2024 [2024-03-03] from 1 may 2024 on [2024-05-01 2024-05-17]"
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])

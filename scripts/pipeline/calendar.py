@@ -11,6 +11,7 @@ import calendar
 import json
 import re
 import unicodedata
+from collections.abc import Iterable
 from datetime import date, timedelta
 from functools import cache
 from typing import Any
@@ -215,23 +216,35 @@ def annotated(request: str, today: date) -> str:
 
     A date has one day, and none where it is written as ISO; a time span has two, `[2024-02-01 2024-02-29]`.
     """
+    return with_notes(request, [(end, shown) for _, end, shown in days_said(request, today) if shown])
+
+
+def with_notes(request: str, notes: Iterable[tuple[int, str]]) -> str:
+    """The request with each note, in brackets, behind the text that ends at its place."""
     parts, at = [], 0
+    for end, shown in sorted(notes):
+        parts.append(f"{request[at:end]} [{shown}]")
+        at = end
+    return "".join(parts) + request[at:]
+
+
+def days_said(request: str, today: date) -> list[tuple[int, int, str]]:
+    """(start, end, days) of what a request says of time; no days where there are none or they stand there as they are."""
+    found = []
     for match in _sayings().finditer(folded(request)):
         if match["quoted"]:
             continue
         said = re.sub(r"\s+", " ", match[0])
         if day := read_day(said):
-            shown = "" if str(day) == said else f"[{day}]"
+            shown = "" if str(day) == said else str(day)
         else:
             try:
                 span = _read_span(said, today)
             except (OverflowError, ValueError):  # outside the years that dates have
                 span = None
-            shown = written_span(*span) if span and span[0] <= span[1] else ""
-        if shown:
-            parts.append(f"{request[at : match.end()]} {shown}")
-            at = match.end()
-    return "".join(parts) + request[at:]
+            shown = f"{span[0]} {span[1]}" if span and span[0] <= span[1] else ""
+        found.append((match.start(), match.end(), shown))
+    return found
 
 
 def written_span(first: date, last: date) -> str:

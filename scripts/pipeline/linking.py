@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from pipeline.calendar import folded
+from pipeline.calendar import folded, with_notes
 from pipeline.dsl import STEP, can_refuse, conditions_of, described, step_phrases_of
 from pipeline.json_schemas import children
 
@@ -101,7 +101,10 @@ def glossary_of(
     phrases = {*fields, *steps}.union(*({*entry.operators, *entry.values} for entry in named.values())) - {""}
     longest_first = "|".join(map(re.escape, sorted(phrases, key=len, reverse=True))) or "(?!)"
     return Glossary(
-        fields, list(named.values()), steps, re.compile(rf"{LEFT_ALONE}|(?<!\w)(?P<said>{longest_first})(?!\w)")
+        fields,
+        list(named.values()),
+        steps,
+        re.compile(rf"{LEFT_ALONE}|(?<!\w)(?<!\bn')(?P<said>{longest_first})(?!\w)"),
     )
 
 
@@ -113,23 +116,31 @@ def _glossary_of_schema(text: str) -> Glossary:
 
 
 def linked(request: str, schema: str | Glossary) -> str:
-    """The request with the spelling of each phrase that a schema (compact JSON, or its glossary) lists in brackets behind it.
+    """The request with the spellings of `spellings_said` in brackets behind its phrases."""
+    return with_notes(request, spellings_said(request, schema))
+
+
+def spellings_said(
+    request: str, schema: str | Glossary, of_time: Iterable[tuple[int, int]] = ()
+) -> list[tuple[int, str]]:
+    """(end, spelling) of each phrase of a request that a schema (compact JSON, or its glossary) lists.
 
     An operator is that of the field that was said before it, or else after it; a value that of those fields, or else of
     any. Where the field does not have it nothing stands behind it. Behind a truth value, which is said by itself, stands its
     whole condition. Of a schema of another form the names of properties and the values of enums are linked, said as words
-    or as they are. What is quoted or in brackets is left alone.
+    or as they are. What is quoted, in brackets or between places `of_time` (start, end) is left alone.
     """
     glossary = _glossary_of_schema(schema) if isinstance(schema, str) else schema
-    found = [match for match in glossary.said.finditer(folded(request)) if match["said"]]
+    places = [range(*place) for place in of_time]
+    found = [
+        match
+        for match in glossary.said.finditer(folded(request))
+        if match["said"] and not any(match.start() in place or match.end() - 1 in place for place in places)
+    ]
     said = [match["said"] for match in found]
     owners = [glossary.fields.get(phrase) for phrase in said]
-    parts, at = [], 0
-    for index, match in enumerate(found):
-        if shown := _spelling(glossary, said, owners, index):
-            parts.append(f"{request[at : match.end()]} [{shown}]")
-            at = match.end()
-    return "".join(parts) + request[at:]
+    shown = [(match.end(), _spelling(glossary, said, owners, index)) for index, match in enumerate(found)]
+    return [(end, spelling) for end, spelling in shown if spelling]
 
 
 def _spelling(glossary: Glossary, said: list[str], owners: list[Named | None], index: int) -> str | None:

@@ -13,9 +13,9 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from pipeline.calendar import annotated, book, today_line
+from pipeline.calendar import book, days_said, today_line, with_notes
 from pipeline.dsl import SchemaField, answer_schema
-from pipeline.linking import linked
+from pipeline.linking import spellings_said
 
 INSTRUCTIONS = (
     "Write the request as one JSON object that satisfies the schema, or as a refusal where the schema cannot say it."
@@ -52,7 +52,9 @@ def render_prompt(schema: dict[str, Any], query: str, current_date: str) -> list
 
 def with_links(schema: Any, query: str, today: date) -> str:
     """The request as a prompt has it: behind its words the days and the schema's spellings that rules find for them."""
-    return linked(annotated(query, today), minify(schema))
+    days = days_said(query, today)
+    spellings = spellings_said(query, minify(schema), [(start, end) for start, end, _ in days])
+    return with_notes(query, [*((end, shown) for _, end, shown in days if shown), *spellings])
 
 
 def render_content(schema: dict[str, Any], request: str, today: date) -> str:
