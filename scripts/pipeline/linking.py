@@ -25,14 +25,16 @@ LEFT_ALONE = r'"[^"]*"|\u201c[^\u201d]*\u201d|\u00ab[^\u00bb]*\u00bb|\[[^]]*\]'
 
 @dataclass
 class Named:
-    """What one field's conditions say: operators and values, folded phrase -> spelling.
+    """What one field's conditions say: operators, values and truth values, folded phrase -> spelling.
 
+    A truth value's is its whole condition, since it is said by itself.
     A schema of another form than the shipped one is a single entry, its names and values.
     """
 
     name: str
     operators: dict[str, str] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
+    truths: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -51,14 +53,19 @@ def words_of(name: str) -> str:
     return " ".join(parts.lower().split())
 
 
-def _values(condition: dict[str, Any]) -> dict[str, str]:
-    """What is said for the values of a condition, folded -> spelling; for a truth value the whole condition."""
+def _truths(condition: dict[str, Any]) -> dict[str, str]:
     parts = condition["properties"]
-    scalar = parts["value"].get("items", parts["value"])
+    if parts["value"].get("type") != "boolean":
+        return {}
+    whole = f"{parts['field']['const']} {parts['operator']['enum'][0]}"
+    said = described(parts["value"])
+    return {folded(phrase): f"{whole} {value}" for phrase, value in said.items() if value in ("true", "false")}
+
+
+def _values(schema: dict[str, Any]) -> dict[str, str]:
+    """What is said for the values of an enum, or of a list of them, folded -> spelling."""
+    scalar = schema.get("items", schema)
     said = described(scalar)
-    if scalar.get("type") == "boolean":
-        whole = f"{parts['field']['const']} {parts['operator']['enum'][0]}"
-        return {folded(phrase): f"{whole} {value}" for phrase, value in said.items() if value in ("true", "false")}
     known = [value for value in scalar.get("enum", ()) if isinstance(value, str)]
     found = {folded(phrase): value for value in known for phrase in (words_of(value), value)}
     return found | {folded(phrase): value for phrase, value in said.items() if value in known}
@@ -94,11 +101,13 @@ def glossary_of(
         fields |= {folded(said): entry for said in (words_of(name), name, *said_for)}
         aliases = parts["operator"].get("enum", ())
         entry.operators |= {folded(said): a for said, a in described(parts["operator"]).items() if a in aliases}
-        entry.values |= _values(condition)
+        entry.values |= _values(parts["value"])
+        entry.truths |= _truths(condition)
     if names is not None:
         named = {"": Named("", values=names)}
     steps = {folded(said) for said in step_phrases}
-    phrases = {*fields, *steps}.union(*({*entry.operators, *entry.values} for entry in named.values())) - {""}
+    of_fields = ({*entry.operators, *entry.values, *entry.truths} for entry in named.values())
+    phrases = {*fields, *steps}.union(*of_fields) - {""}
     longest_first = "|".join(map(re.escape, sorted(phrases, key=len, reverse=True))) or "(?!)"
     return Glossary(
         fields,
@@ -147,7 +156,7 @@ def _spelling(glossary: Glossary, said: list[str], owners: list[Named | None], i
     """What stands for the phrase at this index, or None."""
     phrase = said[index]
     if (own := owners[index]) is not None:
-        return own.name
+        return own.truths.get(phrase, own.name)
     if phrase in glossary.steps:
         return STEP
     before = next((owner for owner in reversed(owners[:index]) if owner), None)
@@ -159,6 +168,6 @@ def _spelling(glossary: Glossary, said: list[str], owners: list[Named | None], i
         if entry and phrase in entry.operators:
             return entry.operators[phrase]
     for entry in [before, after, *glossary.named]:
-        if entry and phrase in entry.values:
-            return entry.values[phrase]
+        if entry and (phrase in entry.values or phrase in entry.truths):
+            return entry.values.get(phrase) or entry.truths[phrase]
     return None
