@@ -123,5 +123,14 @@ def test_of_a_schema_of_your_own_names_and_values_are_linked_but_for_those_of_it
     said = "order status in progress, unit price 3, size m, due date today, due_date, the reason"
     shown = "order status [orderStatus] in progress [in_progress], unit price [unit-price] 3, size [size] m, due date today, due_date [due_date], the reason"
     assert linked(said, minify(schema)) == shown
+    odd = answer_schema(
+        [SchemaField("paid", "boolean", {"equals": "is"}), SchemaField("sum", "enum", {"in": "in"}, (), ("a",))]
+    )
+    branches = odd["anyOf"][0]["properties"]["steps"]["items"]["properties"]["conditions"]["items"]["anyOf"]
+    branches[0]["properties"]["operator"] = {"const": "is"}
+    branches[1]["properties"]["value"]["items"] = True
+    assert linked("paid sum", minify(odd)) == "paid sum [sum]"
+    branches[1]["properties"]["value"] = True
+    assert linked("order field", minify(odd)) == "order field [field]"
     assert linked("x", "true") == "x"
     assert linked("x", "{}") == "x"

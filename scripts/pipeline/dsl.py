@@ -88,13 +88,14 @@ def conditions_of(schema: Any) -> list[dict[str, Any]]:
     """The branches of the conditions in an answer schema of the shipped DSL; none of any other schema."""
     try:
         found = schema["anyOf"][0]["properties"]["steps"]["items"]["properties"]["conditions"]["items"]["anyOf"]
-        return [
-            b
-            for b in found
-            if {"field", "operator", "value"} == set(b["properties"]) and b["properties"]["field"]["const"]
-        ]
+        return [branch for branch in found if _is_condition(branch["properties"])]
     except (KeyError, IndexError, TypeError):
         return []
+
+
+def _is_condition(parts: dict[str, Any]) -> bool:
+    mine = set(parts) == {"field", "operator", "value"} and all(isinstance(part, dict) for part in parts.values())
+    return mine and isinstance(parts["field"].get("const"), str) and bool(parts["operator"].get("enum"))
 
 
 def step_phrases_of(schema: Any) -> list[str]:

@@ -65,6 +65,8 @@ def _truths(condition: dict[str, Any]) -> dict[str, str]:
 def _values(schema: dict[str, Any]) -> dict[str, str]:
     """What is said for the values of an enum, or of a list of them, folded -> spelling."""
     scalar = schema.get("items", schema)
+    if not isinstance(scalar, dict):
+        return {}
     said = described(scalar)
     known = [value for value in scalar.get("enum", ()) if isinstance(value, str)]
     found = {folded(phrase): value for value in known for phrase in (words_of(value), value)}
@@ -99,7 +101,7 @@ def glossary_of(
         entry = named.setdefault(name, Named(name))
         said_for = [said for said, spelling in described(parts["field"]).items() if spelling == name]
         fields |= {folded(said): entry for said in (words_of(name), name, *said_for)}
-        aliases = parts["operator"].get("enum", ())
+        aliases = parts["operator"]["enum"]
         entry.operators |= {folded(said): a for said, a in described(parts["operator"]).items() if a in aliases}
         entry.values |= _values(parts["value"])
         entry.truths |= _truths(condition)
