@@ -182,6 +182,18 @@ def test_a_date_among_the_conditions_of_a_document_has_its_day_behind_it_as_in_a
     assert dated > 5
 
 
+@pytest.mark.parametrize("kind", ["linked_small", "linked_picked", "linked_conditions", "linked_lists"])
+def test_every_condition_of_a_document_with_links_has_its_field_in_brackets(kind):
+    conditions = 0
+    for number in range(20):
+        for prompt, completion in builder.DOCUMENTS[kind](random.Random(number), 4).rows:
+            request = prompt.rpartition("equest: ")[2]
+            for condition in json.loads(completion):
+                assert f"[{condition['field']}" in request, request
+                conditions += 1
+    assert conditions > 80
+
+
 def test_a_checked_answer_looks_up_to_what_is_missing_and_refuses_or_answers_as_the_unchecked_one():
     ends = {"missing": 0, "found": 0}
     for number in range(40):

@@ -113,15 +113,18 @@ def test_of_a_schema_of_your_own_names_and_values_are_linked_but_for_those_of_it
             "type": "object",
             "properties": {
                 "dueDate": {"type": "string"},
-                "orderStatus": {"enum": ["in_progress", "done", 3]},
+                "orderStatus": {
+                    "enum": ["in_progress", "done", 3],
+                    "description": "under way: in_progress, lost: gone",
+                },
                 "size": {"enum": ["s", "m"]},
                 "lines": {"type": "array", "items": {"$ref": "#/$defs/line"}},
             },
             "$defs": {"line": {"properties": {"unit-price": {}, "due_date": {}}}},
         }
     )
-    said = "order status in progress, unit price 3, size m, due date today, due_date, the reason"
-    shown = "order status [orderStatus] in progress [in_progress], unit price [unit-price] 3, size [size] m, due date today, due_date [due_date], the reason"
+    said = "order status in progress, under way, lost, unit price 3, size m, due date today, due_date, the reason"
+    shown = "order status [orderStatus] in progress [in_progress], under way [in_progress], lost, unit price [unit-price] 3, size [size] m, due date today, due_date [due_date], the reason"
     assert linked(said, minify(schema)) == shown
     odd = answer_schema(
         [SchemaField("paid", "boolean", {"equals": "is"}), SchemaField("sum", "enum", {"in": "in"}, (), ("a",))]

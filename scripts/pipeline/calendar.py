@@ -111,6 +111,10 @@ def periods(today: date) -> dict[str, Span]:
 # ---- reading
 
 
+QUOTED = r'"[^"]*"|\u201c[^\u201d]*\u201d|\u00ab[^\u00bb]*\u00bb'
+"""What is quoted, as a regex."""
+
+
 def folded(text: str) -> str:
     """Lower case without accents, character by character: what stands where stays."""
     return "".join("'" if c == "\u2019" else unicodedata.normalize("NFD", c)[0].lower()[0] for c in text)
@@ -160,9 +164,7 @@ def _phrases() -> list[tuple[str, re.Pattern[str]]]:
 def _sayings() -> re.Pattern[str]:
     """Whatever may say days, or is quoted."""
     said = "|".join(regex.pattern for _, regex in _phrases())
-    return re.compile(
-        f'(?P<quoted>"[^"]*"|\u201c[^\u201d]*\u201d|\u00ab[^\u00bb]*\u00bb)|(?<![\\w-])(?:{said}|{_slots()["date"]})(?![\\w-])'
-    )
+    return re.compile(f"(?P<quoted>{QUOTED})|(?<![\\w-])(?:{said}|{_slots()['date']})(?![\\w-])")
 
 
 def read_day(text: str) -> date | None:
@@ -242,14 +244,18 @@ def days_said(request: str, today: date) -> list[tuple[int, int, str]]:
                 span = _read_span(said, today)
             except (OverflowError, ValueError):  # outside the years that dates have
                 span = None
-            shown = f"{span[0]} {span[1]}" if span and span[0] <= span[1] else ""
+            shown = _two_days(*span) if span and span[0] <= span[1] else ""
         found.append((match.start(), match.end(), shown))
     return found
 
 
 def written_span(first: date, last: date) -> str:
     """The two days of a time span as prompts have them: `[2024-02-01 2024-02-29]`."""
-    return f"[{first} {last}]"
+    return f"[{_two_days(first, last)}]"
+
+
+def _two_days(first: date, last: date) -> str:
+    return f"{first} {last}"
 
 
 def today_line(today: date) -> str:

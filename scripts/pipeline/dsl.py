@@ -12,6 +12,7 @@ from typing import Any
 from pipeline.paths import CONFIG_DIR
 
 STEP = "step"
+MOST_SUGGESTED = 3
 FIELD_TYPES = ("enum", "text", "integer", "number", "boolean", "date")
 
 
@@ -189,7 +190,17 @@ def refusal_of(kind: str, known: Iterable[Any], name: str | None = None) -> dict
     The reason is the kind and the field's name, the suggestion the first three of the kind that there are: all of it can
     be known from the schema. It is the same in all languages: an AST is for programs.
     """
-    return refusal(f"unknown {kind} of {name}" if name else f"unknown {kind}", ", ".join(map(str, list(known)[:3])))
+    return refusal(reason_of(kind, name), suggestion_of(known))
+
+
+def reason_of(kind: str, name: str | None = None) -> str:
+    """The reason of a refusal: an unknown field, or an unknown value or operator of the field `name`."""
+    return f"unknown {kind} of {name}" if name else f"unknown {kind}"
+
+
+def suggestion_of(known: Iterable[Any]) -> str:
+    """The suggestion of a refusal: the first of what there is."""
+    return ", ".join(map(str, list(known)[:MOST_SUGGESTED]))
 
 
 def is_refusal(ast: Any) -> bool:

@@ -1,8 +1,8 @@
 """Schema linking: behind what a request says in words of its schema stands the schema's spelling in brackets.
 
 A schema of the shipped DSL lists what people say for its fields, operators and values; whether a phrase is among them is
-a matter of looking, and rules look without mistakes: `job title [JobTitle] starts with [startsWith] "a"`. What a schema
-does not list stays as it is, and that nothing stands behind it says so. Anchor texts of BRIDGE (Lin et al. 2020, arXiv
+a matter of looking, which rules do better than a small model: `job title [JobTitle] starts with [startsWith] "a"`. They
+read words, not sense: a listed phrase is linked in whatever sense it stands. What a schema does not list stays as it is. Anchor texts of BRIDGE (Lin et al. 2020, arXiv
 2012.12627), with the schema's own phrases.
 """
 
@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from pipeline.calendar import folded, with_notes
+from pipeline.calendar import QUOTED, folded, with_notes
 from pipeline.dsl import STEP, can_refuse, conditions_of, described, step_phrases_of
 from pipeline.json_schemas import children
 
-LEFT_ALONE = r'"[^"]*"|\u201c[^\u201d]*\u201d|\u00ab[^\u00bb]*\u00bb|\[[^]]*\]'
+LEFT_ALONE = rf"{QUOTED}|\[[^]]*\]"
 """What is quoted, and what already stands in brackets."""
 
 
@@ -81,10 +81,9 @@ def _names_in(schema: Any) -> dict[str, str]:
     while open_schemas:
         part = open_schemas.pop()
         if isinstance(part, dict):
-            known = [*part.get("properties", {}), *(value for value in part.get("enum", ()) if isinstance(value, str))]
-            for name in known:
-                for said in {words_of(name), name}:
-                    found.setdefault(folded(said), set()).add(name)
+            names = {folded(said): name for name in part.get("properties", {}) for said in (words_of(name), name)}
+            for said, name in [*names.items(), *_values(part).items()]:
+                found.setdefault(said, set()).add(name)
             open_schemas += [child for _, child in children(part)]
     return {said: names.pop() for said, names in found.items() if len(names) == 1 and len(said) > 1}
 

@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from pipeline.calendar import annotated, book, periods, written_span
-from pipeline.dsl import SchemaField, operators, operators_for, refusal
+from pipeline.dsl import SchemaField, operators, operators_for, refusal, suggestion_of
 
 ONSETS = ("", "b", "c", "d", "f", "g", "h", "j", "l", "m", "n", "p", "qu", "r", "s", "t", "v", "w", "z") + (
     "br", "ch", "cl", "cr", "dr", "fl", "fr", "gr", "pl", "pr", "sh", "sp", "st", "th", "tr", "ph", "gn",
@@ -451,7 +451,7 @@ class Manner:
     @staticmethod
     def _refusal(kind: str, said: str, known: Iterable[Any]) -> dict[str, Any]:
         """A refusal that quotes the request: it teaches to find what is missing, where the shipped one names a field."""
-        return refusal(f"{kind} {said}", ", ".join(map(str, list(known)[:3])))
+        return refusal(f"{kind} {said}", suggestion_of(known))
 
     def _known_way(self, entry: Field) -> Way:
         return self.rng.choice(self.rng.choice(list(entry.ways.values())))

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from pipeline.artifacts import content_id
-from pipeline.dsl import FIELD_TYPES, problem_of
+from pipeline.dsl import FIELD_TYPES, MOST_SUGGESTED, problem_of, reason_of
 from pipeline.errors import UserError
 from pipeline.paths import CONFIG_DIR, Layout
 from pipeline.prompts import minify
@@ -25,10 +25,11 @@ from pipeline.server import is_there, model_digest
 from pipeline.teacher import CallLost, Query
 
 LANGUAGES = {"en": "English", "fr": "French"}
-SHARED_RULES = """- Brackets behind words of the request hold what rules found for them: days (one, or the first and last of a time
+SHARED_RULES = f"""- Brackets behind words of the request hold what rules found for them: days (one, or the first and last of a time
   span) or a spelling of the schema. Where they do not fit the request, the request counts.
-- Refuse where the request needs what the schema cannot express. The reason is "unknown field", "unknown value of FIELD" or
-  "unknown operator of FIELD", the suggestion the first three that there are of the kind, separated by ", "."""
+- Refuse where the request needs what the schema cannot express. The reason is "{reason_of("field")}",
+  "{reason_of("value", "FIELD")}" or "{reason_of("operator", "FIELD")}", the suggestion the first {MOST_SUGGESTED} that there
+  are of the kind, separated by ", "."""
 ANSWER_RULES = f"""Rules:
 - One condition for each thing the request asks of a field, in the order of the request; steps in their order.
 - Name steps step_1, step_2, and so on. Several steps only where the request asks for one thing after another.

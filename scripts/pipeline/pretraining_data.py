@@ -221,7 +221,8 @@ def conditions_document(
     if picked:
         fields[0] = manner.listed_field()
     branches = [branch for entry in fields for branch in condition_branches(entry.spec)]
-    schema, glossary = {"type": "array", "items": {"anyOf": branches}}, glossary_of(branches)
+    schema = {"type": "array", "items": {"anyOf": branches}}
+    glossary = glossary_of(branches) if links else None
     result = []
     for _ in range(rows):
         asked = [rng.choice(fields) for _ in range(rng.choice((1, 1, 2, 2, 3)))]
@@ -236,7 +237,7 @@ def conditions_document(
                 request, answer, _ = _refused(manner, words.more(), asked, fields)
             else:
                 request, answer, _ = _conditions(rng, manner, words.more(), asked, described)
-            request = linked(request, glossary) if links else request
+            request = linked(request, glossary) if glossary else request
             result.append((f"Schema: {minify(schema)}\n{request}", answer))
     return Document(result)
 

@@ -25,6 +25,9 @@ REQUEST = "\nRequest: "
 """What stands between all that rows of one schema and date share and what is a row's own."""
 
 
+RULES_VERSION = 1
+"""Raised where `calendar.py` or `linking.py` finds other days or spellings for a request than before."""
+
 _TEXT_OR_SMALL = re.compile(r'"(?:[^"\\]|\\.)*"|[0-9.]+e-[0-9]+')
 """A string of JSON, or a number near zero as Python writes it."""
 
@@ -77,8 +80,9 @@ def form() -> str:
 
 
 def form_of_rows() -> str:
-    """As `form`, and of the phrases that are read in requests: rows that were written with others are to be written again."""
-    return hashlib.sha256(json.dumps([form(), book()]).encode()).hexdigest()[:16]
+    """As `form`, and of the phrases and rules that requests are read by: rows that were written with others are to be
+    written again."""
+    return hashlib.sha256(json.dumps([form(), book(), RULES_VERSION]).encode()).hexdigest()[:16]
 
 
 def render_completion(ast: dict[str, Any]) -> list[dict[str, str]]:
