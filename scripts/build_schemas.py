@@ -31,7 +31,7 @@ from pipeline.errors import UserError
 from pipeline.paths import Layout
 from pipeline.prompts import minify
 
-VERSION = 7
+VERSION = 8
 FEW = 8
 COUPLING = {"if", "dependentRequired", "dependentSchemas", "anyOf", "oneOf", "allOf", "not"}
 """Keywords through which one part of a schema depends on the properties of another."""

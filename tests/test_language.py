@@ -13,7 +13,8 @@ from tests_support import dataset_options, make_schemas
 
 from pipeline.asts import SchemaJudge, parse_answer
 from pipeline.embedded_teacher import EmbeddedTeacher
-from pipeline.language import Speaker, make_typo, one_edit_apart, operator_phrases, step_phrases
+from pipeline.language import Speaker, make_typo, operator_phrases, step_phrases
+from pipeline.linking import one_edit_apart
 from pipeline.teacher import Query
 
 TODAY = date(2024, 3, 17)
@@ -92,6 +93,12 @@ def test_what_stands_after_a_value_is_described_where_what_stands_before_it_mean
     assert operator_phrases("en", "at_least", "integer")[:2] == ["at least", "or more"]
     assert operator_phrases("fr", "at_most", "number")[:2] == ["au plus", "ou moins"]
     assert operator_phrases("en", "between", "number") == ["between", "from"]
+
+
+def test_what_stands_between_values_is_described_where_a_list_is_said_as_one_value_is():
+    assert operator_phrases("en", "in", "enum")[:2] == ["or", "among"]
+    assert operator_phrases("fr", "in", "enum")[:2] == ["ou", "parmi"]
+    assert operator_phrases("en", "not_in", "enum")[0] == "is neither"
 
 
 def test_refusals_name_what_is_missing(schema_rows):

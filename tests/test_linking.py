@@ -9,7 +9,7 @@ from datetime import date
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests_support import dataset_options
+from tests_support import dataset_options, make_schemas
 
 from pipeline.dsl import SchemaField, answer_schema, with_refusal
 from pipeline.embedded_teacher import EmbeddedTeacher
@@ -41,7 +41,13 @@ SCHEMA = minify(
         ("Job title is", "Job title [jobTitle] is [eq]"),
         ("jobTitle starts with x", "jobTitle [jobTitle] starts with [begins] x"),
         ("INTITULE is \"salary is cdd\"", "INTITULE [jobTitle] is [eq] \"salary is cdd\""),
-        ("intitul\u00e9s", "intitul\u00e9s"),
+        # a long word may be a plural, lack an accent or have a typing mistake; where two are as near, none is meant
+        ("intitul\u00e9s", "intitul\u00e9s [jobTitle]"),
+        ("Intitules, job titel, contracts", "Intitules [jobTitle], job titel [jobTitle], contracts [contract]"),
+        ("hirring day aftre 2", "hirring day [hired] aftre [since] 2"),
+        ("salaries are", "salaries are"),
+        ("jbo title, cddd", "jbo title, cddd"),
+        ("\"job titel\" [salery]", "\"job titel\" [salery]"),
         ("salary is more than 3", "salary [pay] is more than [gt] 3"),
         ("salary is 3 or more", "salary [pay] is [eq] 3 or more [min]"),
         ("at least 3 salary", "at least [min] 3 salary [pay]"),
@@ -62,6 +68,19 @@ SCHEMA = minify(
 )  # fmt: skip
 def test_a_phrase_of_the_schema_has_its_spelling_behind_it(said, shown):
     assert linked(said, SCHEMA) == shown
+
+
+def test_an_accent_too_many_makes_another_word():
+    spec = SchemaField("hue", "enum", {"in": "any"}, ("teinte", "pays d'achat"), ("x", "y"), {}, {"ou": "any", "\u00e0": "any"})
+    schema = minify(answer_schema([spec]))
+    assert linked("o\u00f9 teinte ou b", schema) == "o\u00f9 teinte [hue] ou [any] b"
+    assert linked("teinte A b", schema) == "teinte [hue] A [any] b"
+    assert linked("PAYS D\u2019ACHAT", schema) == "PAYS D\u2019ACHAT [hue]"
+
+
+def test_where_two_words_of_the_schema_are_as_near_neither_is_read():
+    specs = [SchemaField("a", "text", {"equals": "eq"}, ("marina",)), SchemaField("b", "text", {"equals": "eq"}, ("marine",))]
+    assert linked("marin, marinaa", minify(answer_schema(specs))) == "marin, marinaa [a]"
 
 
 def test_what_says_a_time_span_is_no_phrase_of_the_schema():
@@ -93,12 +112,26 @@ def test_every_field_that_the_embedded_teacher_asks_for_is_linked_and_no_field_t
     assert refusals > 10
 
 
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_every_operator_that_is_said_as_its_schema_lists_it_is_linked(language):
+    teacher = EmbeddedTeacher(dataset_options(refusal_share=0.0, typo_share=0.0, phrasings=2))
+    said = 0
+    for row in make_schemas(20, 5, operator_phrases=2):
+        for query in teacher.write_queries(row, language, "2024-03-17", 6, "links"):
+            shown = re.findall(r"\[([^]]*)\]", with_links(row["schema"], query.text, date(2024, 3, 17)))
+            for condition in (c for step in query.expected.get("steps", []) for c in step["conditions"]):
+                said += 1
+                whole = f"{condition['field']} {condition['operator']} {minify(condition['value'])}"
+                assert condition["operator"] in shown or whole in shown, (query.text, shown)
+    assert said > 100
+
+
 @given(
     st.text(alphabet=' abcis"[]\u201c\u201d\u00ab\u00bb\u00e9\u2019then-', max_size=30),
     st.randoms(use_true_random=False),
 )
 def test_links_are_all_that_changes_in_a_request(noise, rng: random.Random):
-    words = ["salary", "is", "at least", "cdd", "remote work", "then", noise]
+    words = ["salary", "salray", "is", "at leasst", "cdd", "remotte work", "then", noise]
     request = " ".join(rng.choice(words) for _ in range(6))
     shown, at = linked(request, SCHEMA), 0
     for part in re.split(r" \[(?:jobTitle|pay|contract|eq|is|min|FIXED_TERM|remote is true|step)\]", shown):

@@ -20,12 +20,12 @@ def dataset_options(**changes: Any) -> SimpleNamespace:
     return SimpleNamespace(**complete_sections(DEFAULTS)["dataset"] | changes)
 
 
-def make_schemas(count: int, seed: int) -> list[dict[str, Any]]:
-    """Train rows of d_02 from the shipped domains."""
+def make_schemas(count: int, seed: int, **changes: Any) -> list[dict[str, Any]]:
+    """Train rows of d_02 from the shipped domains, with changes of the schemas' section of the defaults."""
     from build_schemas import build
 
     sections = complete_sections(DEFAULTS)
-    options = SimpleNamespace(**sections["schemas"] | {"train_schemas": count})
+    options = SimpleNamespace(**sections["schemas"] | {"train_schemas": count} | changes)
     options.validation_schemas = options.align_schemas = options.test_schemas = options.new_word_schemas = 0
     return build(domain_specs(), options, SimpleNamespace(**sections["run"] | {"seed": seed}))
 

@@ -115,9 +115,14 @@ QUOTED = r'"[^"]*"|\u201c[^\u201d]*\u201d|\u00ab[^\u00bb]*\u00bb'
 """What is quoted, as a regex."""
 
 
+def lowered(text: str) -> str:
+    """Lower case, one apostrophe for all, character by character: what stands where stays."""
+    return "".join("'" if c == "\u2019" else c.lower()[0] for c in text)
+
+
 def folded(text: str) -> str:
-    """Lower case without accents, character by character: what stands where stays."""
-    return "".join("'" if c == "\u2019" else unicodedata.normalize("NFD", c)[0].lower()[0] for c in text)
+    """As `lowered`, without accents."""
+    return "".join(unicodedata.normalize("NFD", c)[0] for c in lowered(text))
 
 
 @cache

@@ -18,6 +18,7 @@ from typing import Any
 
 from pipeline.calendar import WEEKDAYS, book, periods, read_day
 from pipeline.dsl import operators, program, refusal_of
+from pipeline.linking import one_edit_apart
 from pipeline.paths import CONFIG_DIR
 
 NUMBER = r"\d+(?:[.,]\d+)?"
@@ -39,14 +40,17 @@ def templates(language: str, canonical: str, field_type: str) -> list[str]:
 def operator_phrases(language: str, canonical: str, field_type: str) -> list[str]:
     """What stands between a field and its value where this operator is said, without what an earlier operator means.
 
-    Where that is taken it is what stands after the value: "or more" of "is 4 or more".
+    Where that is taken it is what stands after the value, "or more" of "is 4 or more", or else between two of them, "or" of
+    "is red or blue".
     """
     taken: set[str] = set()
+    between = {name: phrase_book()[language][name].strip() for name in ("or", "nor")}
     for name, operator in operators().items():
         if field_type not in operator.types:
             continue
-        said = [re.fullmatch(r"\{f\} ([^{}:]+) \{.*\}([^{}]*)", t) for t in templates(language, name, field_type)]
-        keys = [match[2].strip() if match[1] in taken else match[1] for match in said if match]
+        said = [re.fullmatch(r"\{f\} ([^{}:]+) \{(.*)\}([^{}]*)", t) for t in templates(language, name, field_type)]
+        later = [match and (match[3].strip() or between.get(match[2], "")) for match in said]
+        keys = [after if match[1] in taken else match[1] for match, after in zip(said, later, strict=True) if match]
         phrases = [key for key in dict.fromkeys(keys) if key and key not in taken]
         if name == canonical:
             return phrases
@@ -463,20 +467,6 @@ class Speaker:
             return near[0] if len(near) == 1 else word
 
         return re.sub(r"[^\W\d_]+", mend, text)
-
-
-def one_edit_apart(a: str, b: str) -> bool:
-    """Whether a letter dropped, added, changed or two swapped neighbours make one word the other."""
-    if a == b or abs(len(a) - len(b)) > 1:
-        return False
-    start = 0
-    while start < min(len(a), len(b)) and a[start] == b[start]:
-        start += 1
-    if len(a) == len(b):
-        rest_a, rest_b = a[start:], b[start:]
-        return rest_a[1:] == rest_b[1:] or (rest_a[:2] == rest_b[1::-1] and rest_a[2:] == rest_b[2:])
-    longer, shorter = (a, b) if len(a) > len(b) else (b, a)
-    return longer[start + 1 :] == shorter[start:]
 
 
 def make_typo(text: str, rng: random.Random) -> str:

@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from pipeline.calendar import annotated, book, periods, written_span
-from pipeline.dsl import SchemaField, operators, operators_for, refusal, suggestion_of
+from pipeline.dsl import SchemaField, operators, operators_for, refusal, refusal_of, suggestion_of
 
 ONSETS = ("", "b", "c", "d", "f", "g", "h", "j", "l", "m", "n", "p", "qu", "r", "s", "t", "v", "w", "z") + (
     "br", "ch", "cl", "cr", "dr", "fl", "fr", "gr", "pl", "pr", "sh", "sp", "st", "th", "tr", "ph", "gn",
@@ -194,15 +194,18 @@ class Manner:
     """How one document says things, drawn once for it: operators, lists, ranges, time spans, what joins conditions.
 
     Phrases of operators share words, as "is", "is not" and "is ... or more" do, and most are the same for all fields.
+    Where all is `listed` the schema has whatever is said for its operators, as the shipped ones do: what it does not have
+    is missing. Elsewhere operators may be said by their names or by signs, and lists with the copula alone.
     """
 
-    def __init__(self, rng: random.Random, words: Words) -> None:
-        self.rng, self.words = rng, words
+    def __init__(self, rng: random.Random, words: Words, *, listed: bool = False) -> None:
+        self.rng, self.words, self.listed = rng, words, listed
         self.style, self.made_up_aliases = rng.choice(STYLES), rng.random() < 0.35
         self.copula, self.few = words.word(), tuple(words.word() for _ in range(4))
         self.particle, self.clitic = words.word()[:3], rng.choice(LETTERS)
         word = lambda: f" {words.word()} "
         self.between_items = (rng.choice((" / ", ", ", " | ")), word())
+        self.nor = word() if listed else self.between_items[1]
         self.between_ends = rng.choice((" .. ", " - ", word(), word()))
         self.joiners = (rng.choice((" & ", ", ", " + ")), word())
         self.between_steps, self.step_phrases = self._between_steps()
@@ -235,7 +238,9 @@ class Manner:
         while True:
             few = " ".join(rng.sample(self.few, rng.choice((1, 1, 2))))
             draw = rng.random()
-            if draw < 0.2:
+            if self.listed and draw < 0.04:
+                before, after = self.particle, ""
+            elif draw < 0.2:
                 before, after = self.copula, ""
             elif draw < 0.45:
                 before, after = f"{self.copula} {few}", ""
@@ -266,6 +271,9 @@ class Manner:
         drawn = self._ways.get(canonical, [])
         if not drawn or self.rng.random() < 0.2:
             drawn = [self._way() for _ in range(self.rng.choice((1, 1, 2, 2, 4)))]
+            if self.listed and canonical in ("equals", "on") and self.copula not in self._taken and self.rng.random() < 0.6:
+                self._taken.add(self.copula)
+                drawn[0] = Way(self.copula, "", self.copula)
             self._ways.setdefault(canonical, drawn)
         return drawn
 
@@ -325,9 +333,11 @@ class Manner:
                 aliases[operator.name] = alias
         ways, operator_hints = {}, {}
         for canonical, alias in aliases.items():
-            ways[canonical] = self.ways(canonical) if rng.random() < 0.9 else []
+            ways[canonical] = self.ways(canonical) if self.listed or rng.random() < 0.9 else []
             operator_hints |= {way.key: alias for way in ways[canonical]}
-            if not ways[canonical] or rng.random() < 0.1:
+            if self.listed and canonical == "in":
+                operator_hints[self.between_items[1].strip()] = alias
+            elif not self.listed and (not ways[canonical] or rng.random() < 0.1):
                 signs = (alias,) if self.made_up_aliases else (alias, *SYMBOLS[canonical])
                 ways[canonical] = [*ways[canonical], *(Way(sign, "", sign) for sign in signs)]
         spec = SchemaField(name, kind, aliases, phrases, values, hints, operator_hints)
@@ -369,15 +379,17 @@ class Manner:
             return annotated(say_day(rng, day), day), day.isoformat()
         return draw_number(rng, kind)
 
-    def _say(self, words: Words, entry: Field, shape: str) -> tuple[str, Any, list[str]]:
-        """How a value of this shape is said, the value, and its parts as they are said."""
+    def _say(self, words: Words, entry: Field, canonical: str) -> tuple[str, Any, list[str]]:
+        """How a value of this operator is said, the value, and its parts as they are said."""
+        shape = operators()[canonical].shape
         if shape == "one":
             said, value = self._say_value(words, entry)
             return said, value, [said]
         if shape == "list":
             count = min(self.rng.choice((2, 2, 3, 4)), len(entry.spec.values))
             drawn = {i: self.rng.choice(entry.value_phrases[i]) for i in self.rng.sample(entry.spec.values, count)}
-            return self.rng.choice(self.between_items).join(drawn.values()), list(drawn), list(drawn.values())
+            between = self.rng.choice(self.between_items if canonical == "in" else (self.between_items[0], self.nor))
+            return between.join(drawn.values()), list(drawn), list(drawn.values())
         low, high = sorted((draw_number(self.rng, entry.spec.type) for _ in range(2)), key=lambda pair: pair[1])
         return low[0] + self.between_ends + high[0], [low[1], high[1]], [low[0], high[0]]
 
@@ -403,19 +415,26 @@ class Manner:
         rng, spec = self.rng, entry.spec
         shapes = {name: operators()[name].shape for name in spec.operators}
         canonical = rng.choices(list(shapes), [1 if shape == "one" else 2 for shape in shapes.values()])[0]
-        said, value, parts = self._say(words, entry, shapes[canonical])
+        said, value, parts = self._say(words, entry, canonical)
         condition = {"field": spec.name, "operator": spec.operators[canonical], "value": value}
         if said in spec.hints and spec.type == "boolean" and rng.random() < 0.75:
             return said, condition, {said: spec.hints[said]}
-        way = rng.choice(entry.ways[canonical])
-        if canonical == "in" and len(parts) > 1 and rng.random() < 0.25:
-            way = Way(self.copula, "", "")
+        way, said = self._said_of_list(rng.choice(entry.ways[canonical]), canonical, said, parts)
         phrase = rng.choice(spec.phrases)
         looked_up = {phrase: spec.name}
         if way.key in spec.operator_hints:
             looked_up[way.key] = spec.operators[canonical]
         looked_up |= {part: spec.hints[part] for part in parts if part in spec.hints}
         return self._place(phrase, way, said), condition, looked_up
+
+    def _said_of_list(self, way: Way, canonical: str, said: str, parts: list[str]) -> tuple[Way, str]:
+        """The way and the values, now and then of a list that the copula alone stands before."""
+        if canonical != "in" or len(parts) == 1 or self.rng.random() >= (0.4 if self.listed else 0.25):
+            return way, said
+        if not self.listed:
+            return Way(self.copula, "", ""), said
+        between = self.between_items[1]
+        return Way(self.copula, "", between.strip()), between.join(parts)
 
     def refused(self, words: Words, fields: list[Field]) -> tuple[str, dict[str, Any], dict[str, str]]:
         """A condition that a schema of these fields cannot express, the refusal, and what was looked up for it.
@@ -433,13 +452,14 @@ class Manner:
             looked_up = {phrase: entry.spec.name}
             if way.key in entry.spec.operator_hints:
                 looked_up[way.key] = entry.spec.operator_hints[way.key]
-            answer = self._refusal("value", said, entry.spec.values)
+            answer = self._refusal("value", said, entry.spec.values, entry)
             return self._place(phrase, way, said), answer, looked_up | {said: MISSING}
-        if missing and draw < 0.65:
-            way = rng.choice(self.ways(missing[0]))
+        if missing and draw < (0.75 if self.listed else 0.65):
+            canonical = rng.choice(missing) if self.listed else missing[0]
             phrase = rng.choice(entry.spec.phrases)
-            said, _, _ = self._say(words, entry, operators()[missing[0]].shape)
-            answer = self._refusal("operator", phrase, entry.spec.operators.values())
+            said, _, parts = self._say(words, entry, canonical)
+            way, said = self._said_of_list(rng.choice(self.ways(canonical)), canonical, said, parts)
+            answer = self._refusal("operator", phrase, entry.spec.operators.values(), entry)
             return self._place(phrase, way, said), answer, {phrase: entry.spec.name, way.key: MISSING}
         unknown = self.field()
         phrase = rng.choice(unknown.spec.phrases)
@@ -448,9 +468,13 @@ class Manner:
         answer = self._refusal("field", phrase, (entry.spec.name for entry in fields))
         return condition, answer, {phrase: MISSING}
 
-    @staticmethod
-    def _refusal(kind: str, said: str, known: Iterable[Any]) -> dict[str, Any]:
-        """A refusal that quotes the request: it teaches to find what is missing, where the shipped one names a field."""
+    def _refusal(self, kind: str, said: str, known: Iterable[Any], entry: Field | None = None) -> dict[str, Any]:
+        """The shipped refusal where what is missing has no spelling behind it, and else one that quotes it.
+
+        To quote it teaches to find it.
+        """
+        if self.listed:
+            return refusal_of(kind, known, entry.spec.name if entry else None)
         return refusal(f"{kind} {said}", suggestion_of(known))
 
     def _known_way(self, entry: Field) -> Way:

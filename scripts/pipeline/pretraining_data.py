@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.calendar import today_line
-from pipeline.dsl import answer_schema, condition_branches, describe, program
+from pipeline.dsl import answer_schema, condition_branches, conditions_of, describe, program
 from pipeline.linking import glossary_of, linked
 from pipeline.made_up_language import (
     GLUE,
@@ -40,17 +40,19 @@ class Document:
 
 
 def schema_document(
-    rng: random.Random, rows: int, size: tuple[int, int] = (2, 4), *, simple: bool = False, short: bool = False
-) -> Document:
+    rng: random.Random, rows: int, size: tuple[int, int] = (2, 4), *, simple: bool = False, short: bool = False,
+    refused: float = 0.15, links: bool = False,
+) -> Document:  # fmt: skip
     """A schema in the shipped form over `size` fields, and requests for it in one manner.
 
     `simple` requests have no time and no words around them; `short` ones have one or two conditions a step, and two steps
-    at most.
+    at most. A share `refused` has a condition that the schema cannot express; `links` as in `small_rows`.
     """
     words = Words(rng)
-    manner = Manner(rng, words)
+    manner = Manner(rng, words, listed=links)
     fields = [manner.field() for _ in range(rng.randint(*size))]
     schema = answer_schema([entry.spec for entry in fields], manner.step_phrases)
+    glossary = glossary_of(conditions_of(schema), manner.step_phrases) if links else None
     today = draw_day(rng)
     result = []
     for _ in range(rows):
@@ -63,12 +65,13 @@ def schema_document(
             steps.append([pair[1] for pair in pairs])
         said, timeframe = manner.timeframe(row_words, today) if not simple and rng.random() < 0.3 else (None, None)
         ast = program(steps, timeframe)
-        if rng.random() < 0.15:
+        if rng.random() < refused:
             bad, ast, _ = manner.refused(row_words, fields)
             step = rng.choice(said_steps)
             step[rng.randrange(len(step))] = bad
         text = rng.choice(manner.between_steps).join(manner.join(step) for step in said_steps)
         text = text if simple else manner.request(row_words, text, said)
+        text = linked(text, glossary) if glossary else text
         result.append((render_content(schema, text, today), minify(ast)))
     return Document(result)
 
@@ -216,7 +219,7 @@ def conditions_document(
     `names_only`: the request says fields alone, and the answer is the list of their names. The others as in `small_rows`.
     """
     words = Words(rng)
-    manner = Manner(rng, words)
+    manner = Manner(rng, words, listed=links)
     fields = [manner.field() for _ in range(rng.randint(*size))]
     if picked:
         fields[0] = manner.listed_field()
@@ -286,7 +289,7 @@ def small_rows(
     result = []
     for _ in range(rows):
         words = Words(rng, rng.choice((1, 1, 2)))
-        manner = Manner(rng, words)
+        manner = Manner(rng, words, listed=links)
         fields = [manner.field() for _ in range(rng.randint(*size))]
         if picked:
             fields[0] = manner.listed_field() if rng.random() < 0.65 else manner.field("boolean")
@@ -394,7 +397,7 @@ def timed_rows(rng: random.Random, rows: int, size: tuple[int, int] = (1, 2), *,
     result = []
     for _ in range(rows):
         words = Words(rng)
-        manner = Manner(rng, words)
+        manner = Manner(rng, words, listed=links)
         today = draw_day(rng)
         fields = [manner.field() for _ in range(rng.randint(*size))]
         branches = [branch for entry in fields for branch in condition_branches(entry.spec)]
