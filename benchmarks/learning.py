@@ -29,7 +29,7 @@ import seeds
 SHIPPED = "27x24"
 SHAPES = {SHIPPED: [], "54x12": ["--train-schemas", "54"], "13x50": ["--train-schemas", "13"]}
 """Schemas x rows of each: flags of the schema stage."""
-SPLITS = ["test_seen", "test"]
+SPLITS = ["test_seen", "test", "new_words"]
 
 
 class Run(NamedTuple):

@@ -71,7 +71,9 @@ def test_a_phrase_of_the_schema_has_its_spelling_behind_it(said, shown):
 
 
 def test_an_accent_too_many_makes_another_word():
-    spec = SchemaField("hue", "enum", {"in": "any"}, ("teinte", "pays d'achat"), ("x", "y"), {}, {"ou": "any", "\u00e0": "any"})
+    spec = SchemaField(
+        "hue", "enum", {"in": "any"}, ("teinte", "pays d'achat"), ("x", "y"), {}, {"ou": "any", "\u00e0": "any"}
+    )
     schema = minify(answer_schema([spec]))
     assert linked("o\u00f9 teinte ou b", schema) == "o\u00f9 teinte [hue] ou [any] b"
     assert linked("teinte A b", schema) == "teinte [hue] A [any] b"
@@ -79,7 +81,10 @@ def test_an_accent_too_many_makes_another_word():
 
 
 def test_where_two_words_of_the_schema_are_as_near_neither_is_read():
-    specs = [SchemaField("a", "text", {"equals": "eq"}, ("marina",)), SchemaField("b", "text", {"equals": "eq"}, ("marine",))]
+    specs = [
+        SchemaField("a", "text", {"equals": "eq"}, ("marina",)),
+        SchemaField("b", "text", {"equals": "eq"}, ("marine",)),
+    ]
     assert linked("marin, marinaa", minify(answer_schema(specs))) == "marin, marinaa [a]"
 
 

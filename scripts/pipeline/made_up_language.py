@@ -271,7 +271,12 @@ class Manner:
         drawn = self._ways.get(canonical, [])
         if not drawn or self.rng.random() < 0.2:
             drawn = [self._way() for _ in range(self.rng.choice((1, 1, 2, 2, 4)))]
-            if self.listed and canonical in ("equals", "on") and self.copula not in self._taken and self.rng.random() < 0.6:
+            if (
+                self.listed
+                and canonical in ("equals", "on")
+                and self.copula not in self._taken
+                and self.rng.random() < 0.6
+            ):
                 self._taken.add(self.copula)
                 drawn[0] = Way(self.copula, "", self.copula)
             self._ways.setdefault(canonical, drawn)
