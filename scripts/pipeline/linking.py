@@ -67,9 +67,10 @@ class Glossary:
             return word
         if word not in self.read_as:
             plain = folded(word)
-            near = [known for known, spelled in self.words.items() if spelled == plain]
-            near = near or [k for k, spelled in self.words.items() if len(k) > 3 and one_edit_apart(plain, spelled)]
-            self.read_as[word] = near[0] if len({self.words[known] for known in near}) == 1 else word
+            near = [spelled for spelled in self.words.values() if len(spelled) > 3 and one_edit_apart(plain, spelled)]
+            meant = {plain} & {*self.words.values()} or {*near}
+            known = [known for known, spelled in self.words.items() if {spelled} == meant]
+            self.read_as[word] = known[0] if known else word
         return self.read_as[word]
 
 
