@@ -49,6 +49,10 @@ DAYS = st.dates(date(1990, 1, 1), date(2090, 1, 1))
         ("depuis ao\u00fbt 2023", "[2023-08-01 2024-03-17]"),
         ("december 3, 2021", "[2021-12-03]"),
         ("03/04/2024", "[2024-04-03]"),
+        # a long word may have a typing mistake
+        ("14 decembeer 2021", "[2021-12-14]"),
+        ("yesterdya", "[2024-03-16 2024-03-16]"),
+        ("le mois derneir", "[2024-02-01 2024-02-29]"),
     ],
 )
 def test_a_request_has_the_days_of_what_it_says_behind_it(said, shown):
@@ -58,7 +62,7 @@ def test_a_request_has_the_days_of_what_it_says_behind_it(said, shown):
 @pytest.mark.parametrize(
     "request_text",
     [
-        "2024-02-10", "31/02/2024", "monday", "march", "the yearly ones", "sale-today", "todays", "since 2024-05-01",
+        "2024-02-10", "31/02/2024", "monday", "march", "the yearly ones", "sale-today", "todayish", "since 2024-05-01",
         "last 0 days", "last 9999 years", "between 2024-03-02 and 2024-03-01", 'title is "last week"',
         "titre \u00ab la semaine derni\u00e8re \u00bb", "from 2024-02-10", "depuis le 31 f\u00e9vrier", "",
     ],

@@ -14,7 +14,8 @@ import build_embedded_base as builder
 from pipeline import pretraining_data as data
 from pipeline.errors import UserError
 from pipeline.language import phrase_book
-from pipeline.made_up_language import MISSING, Manner, Words, separators
+from pipeline.linking import MISSING
+from pipeline.made_up_language import Manner, Words, separators
 from pipeline.paths import EMBEDDED_BASE
 
 RECIPE = json.loads((ROOT / "config/embedded_base.json").read_text(encoding="utf-8"))

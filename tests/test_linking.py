@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from datetime import date
@@ -43,17 +44,19 @@ SCHEMA = minify(
         ("INTITULE is \"salary is cdd\"", "INTITULE [jobTitle] is [eq] \"salary is cdd\""),
         # a long word may be a plural, lack an accent or have a typing mistake; where two are as near, none is meant
         ("intitul\u00e9s", "intitul\u00e9s [jobTitle]"),
-        ("Intitules, job titel, contracts", "Intitules [jobTitle], job titel [jobTitle], contracts [contract]"),
-        ("hirring day aftre 2", "hirring day [hired] aftre [since] 2"),
+        ("Intitules, job titles, contarct", "Intitules [jobTitle], job titles [jobTitle], contarct [contract]"),
+        ("hirring day aftre 2, job tilte", "hirring day [hired] aftre [?] 2, job tilte"),
         ("salaries are", "salaries are"),
         ("jbo title, cddd", "jbo title, cddd"),
-        ("\"job titel\" [salery]", "\"job titel\" [salery]"),
+        ("\"job titles\" [salery]", "\"job titles\" [salery]"),
         ("salary is more than 3", "salary [pay] is more than [gt] 3"),
         ("salary is 3 or more", "salary [pay] is [eq] 3 or more [min]"),
         ("at least 3 salary", "at least [min] 3 salary [pay]"),
         ("job title is x and at least 3 salary", "job title [jobTitle] is [eq] x and at least [min] 3 salary [pay]"),
+        ("it is at least a salary over 3", "it is at least a salary [pay] over [?] 3"),
+        ("it is cdd contract", "it is cdd [FIXED_TERM] contract [contract]"),
         # what the field before it does not have is not said, though another field has it
-        ("job title at least 3", "job title [jobTitle] at least 3"),
+        ("job title at least 3", "job title [jobTitle] at least [?] 3"),
         ("contract starts with x, job title is y", "contract [contract] starts with x, job title [jobTitle] is [eq] y"),
         ("contract is not cdd then salary is 4", "contract [contract] is not [neq] cdd [FIXED_TERM] then [step] salary [pay] is [eq] 4"),
         ("contract among fixed term, open", "contract [contract] among [oneOf] fixed term [FIXED_TERM], open [open]"),
@@ -68,6 +71,25 @@ SCHEMA = minify(
 )  # fmt: skip
 def test_a_phrase_of_the_schema_has_its_spelling_behind_it(said, shown):
     assert linked(said, SCHEMA) == shown
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("salary over 3 then salary at least 4", "salary [pay] over [?] 3 then [step] salary [pay] at least [min] 4"),
+        ("contract is neither cdd nor open", "contract [contract] is neither [?] cdd [FIXED_TERM] nor open [open]"),
+        ('job title has "is"', 'job title [jobTitle] has [?] "is"'),
+        ("hiring day before 3 march 2024", "hiring day [hired] before [?] 3 march 2024 [2024-03-03]"),
+        ("hiring day before the 2024-03-03", "hiring day [hired] before the [?] 2024-03-03"),
+        # nothing is said between, no value is, or it is a time span's
+        ("salary: 3, contract cdd", "salary [pay]: 3, contract [contract] cdd [FIXED_TERM]"),
+        ("job title and salary", "job title [jobTitle] and salary [pay]"),
+        ("job title of the last 7 days", "job title [jobTitle] of the last 7 days [2024-03-11 2024-03-17]"),
+        ("remote not on site", "remote [remote] not on site [remote is false]"),
+    ],
+)
+def test_words_that_are_no_operator_of_the_field_before_them_are_marked(said, shown):
+    assert with_links(json.loads(SCHEMA), said, date(2024, 3, 17)) == shown
 
 
 def test_an_accent_too_many_makes_another_word():
@@ -136,10 +158,10 @@ def test_every_operator_that_is_said_as_its_schema_lists_it_is_linked(language):
     st.randoms(use_true_random=False),
 )
 def test_links_are_all_that_changes_in_a_request(noise, rng: random.Random):
-    words = ["salary", "salray", "is", "at leasst", "cdd", "remotte work", "then", noise]
+    words = ["salary", "salray", "is", "contracts", "cdd", "remotte work", "then", noise]
     request = " ".join(rng.choice(words) for _ in range(6))
     shown, at = linked(request, SCHEMA), 0
-    for part in re.split(r" \[(?:jobTitle|pay|contract|eq|is|min|FIXED_TERM|remote is true|step)\]", shown):
+    for part in re.split(r" \[(?:jobTitle|pay|contract|eq|is|min|FIXED_TERM|remote is true|step|\?)\]", shown):
         assert request.startswith(part, at)
         at += len(part)
     assert at == len(request)

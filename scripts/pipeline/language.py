@@ -16,9 +16,8 @@ from datetime import date
 from functools import cache, cached_property
 from typing import Any
 
-from pipeline.calendar import WEEKDAYS, book, periods, read_day
+from pipeline.calendar import WEEKDAYS, book, one_edit_apart, periods, read_day
 from pipeline.dsl import operators, program, refusal_of
-from pipeline.linking import one_edit_apart
 from pipeline.paths import CONFIG_DIR
 
 NUMBER = r"\d+(?:[.,]\d+)?"

@@ -2,29 +2,29 @@
 
 A schema of the shipped DSL lists what people say for its fields, operators and values; whether a phrase is among them is
 a matter of looking, which rules do better than a small model: `job title [JobTitle] starts with [startsWith] "a"`. They
-read words, not sense: a listed phrase is linked in whatever sense it stands. A long word may be one typing mistake or one
-letter of a plural away from the schema's. What a schema does not list stays as it is. Anchor texts of BRIDGE (Lin et al.
-2020, arXiv 2012.12627), with the schema's own phrases.
+read words, not sense: a listed phrase is linked in whatever sense it stands. Where a field's condition is said in words that
+are none of its operators, `[?]` stands behind them; what else a schema does not list stays as it is. Anchor texts of BRIDGE
+(Lin et al. 2020, arXiv 2012.12627), with the schema's own phrases.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from itertools import takewhile
+from typing import Any, NamedTuple
 
-from pipeline.calendar import QUOTED, folded, lowered, with_notes
+from pipeline.calendar import LEFT_ALONE, QUOTED, WORD, Spelling, folded, lowered, read_day, with_notes
 from pipeline.dsl import STEP, can_refuse, conditions_of, described, step_phrases_of
 from pipeline.json_schemas import children
 
-WORD = r"[^\W\d_]+"
-LEFT_ALONE = rf"{QUOTED}|\[[^]]*\]"
-"""What is quoted, and what already stands in brackets."""
-SHORTEST_MENDED = 5
-"""Letters of the shortest word that is read as another one that the schema has; of shorter ones too many are near."""
+MISSING = "?"
+"""What stands behind the words between a field and a value where an operator of the field should be."""
+VALUE = rf"\d|{QUOTED}"
+"""How a value begins that no schema lists."""
 
 
 @dataclass
@@ -45,8 +45,7 @@ class Named:
 class Glossary:
     """A schema's phrases in lower case: those of its fields, what each field's conditions say, those before another step.
 
-    `phrases` has all of them by how they are written without accents, `words` their words and how each is written so;
-    `read_as` is what each word of requests so far is read as.
+    `phrases` has all of them by how they are written without accents.
     """
 
     fields: dict[str, Named]
@@ -54,38 +53,16 @@ class Glossary:
     steps: set[str]
     said: re.Pattern[str]
     phrases: dict[str, str]
-    words: dict[str, str]
-    read_as: dict[str, str] = field(default_factory=dict)
-
-    def phrase(self, said: str) -> str:
-        """The phrase that was found as this."""
-        return self.phrases[folded(said)]
-
-    def read(self, word: str) -> str:
-        """A word in lower case, or the one word of the schema that it is one edit away from."""
-        if len(word) < SHORTEST_MENDED or word in self.words:
-            return word
-        if word not in self.read_as:
-            plain = folded(word)
-            near = [spelled for spelled in self.words.values() if len(spelled) > 3 and one_edit_apart(plain, spelled)]
-            meant = {plain} & {*self.words.values()} or {*near}
-            known = [known for known, spelled in self.words.items() if {spelled} == meant]
-            self.read_as[word] = known[0] if known else word
-        return self.read_as[word]
+    spelling: Spelling
 
 
-def one_edit_apart(a: str, b: str) -> bool:
-    """Whether a letter dropped, added, changed or two swapped neighbours make one word the other."""
-    if a == b or abs(len(a) - len(b)) > 1:
-        return False
-    start = 0
-    while start < min(len(a), len(b)) and a[start] == b[start]:
-        start += 1
-    if len(a) == len(b):
-        rest_a, rest_b = a[start:], b[start:]
-        return rest_a[1:] == rest_b[1:] or (rest_a[:2] == rest_b[1::-1] and rest_a[2:] == rest_b[2:])
-    longer, shorter = (a, b) if len(a) > len(b) else (b, a)
-    return longer[start + 1 :] == shorter[start:]
+class Found(NamedTuple):
+    """A phrase of a schema in a request, and the field that it names, if any."""
+
+    start: int
+    end: int
+    phrase: str
+    owner: Named | None
 
 
 def words_of(name: str) -> str:
@@ -162,7 +139,7 @@ def glossary_of(
         steps,
         re.compile(rf"{LEFT_ALONE}|(?<!\w)(?<!\bn')(?P<said>{longest_first})(?!\w)"),
         {folded(phrase): phrase for phrase in sorted(phrases)},
-        {word: folded(word) for phrase in sorted(phrases) for word in re.findall(WORD, phrase)},
+        Spelling({word: folded(word) for phrase in sorted(phrases) for word in re.findall(WORD, phrase)}),
     )
 
 
@@ -178,57 +155,83 @@ def linked(request: str, schema: str | Glossary) -> str:
     return with_notes(request, spellings_said(request, schema))
 
 
-def _read(request: str, glossary: Glossary) -> tuple[str, list[int]]:
-    """A request as its glossary reads it, and where in the request each of its characters, and its end, stands."""
-    text, places, at = "", [], 0
-    for match in re.finditer(rf"{LEFT_ALONE}|(?P<word>{WORD})", request):
-        if match["word"] and (word := glossary.read(match["word"])) != match["word"]:
-            text += request[at : match.start()] + word
-            places += [*range(at, match.start()), *[match.start()] * len(word)]
-            at = match.end()
-    return text + request[at:], [*places, *range(at, len(request) + 1)]
-
-
 def spellings_said(
     request: str, schema: str | Glossary, of_time: Iterable[tuple[int, int]] = ()
 ) -> list[tuple[int, str]]:
-    """(end, spelling) of each phrase of a request that a schema (compact JSON, or its glossary) lists.
+    """(end, spelling) of each phrase of a request that a schema (compact JSON, or its glossary) lists, and of `[?]`.
 
-    An operator is that of the field that was said before it, or else after it; a value that of those fields, or else of
-    any. Where the field does not have it nothing stands behind it. Behind a truth value, which is said by itself, stands its
-    whole condition. Of a schema of another form the names of properties and the values of enums are linked, said as words
-    or as they are. What is quoted, in brackets or between places `of_time` (start, end) is left alone.
+    An operator is that of the field that was said before it, or that of the next one where its value stands between
+    ("at least 3 items"); a value that of those fields, or else of any. Where the field does not have it nothing stands
+    behind it. Behind a truth value, which is said by itself, stands its whole condition. Of a schema of another form the
+    names of properties and the values of enums are linked, said as words or as they are. What is quoted, in brackets or
+    between places `of_time` (start, end) is left alone.
     """
     glossary = _glossary_of_schema(schema) if isinstance(schema, str) else schema
-    text, places = _read(lowered(request), glossary)
-    taken = [range(*place) for place in of_time]
-    found = [
-        match
-        for match in glossary.said.finditer(text)
-        if match["said"] and not any(places[at] in place for place in taken for at in (match.start(), match.end() - 1))
-    ]
-    said = [glossary.phrase(match["said"]) for match in found]
-    owners = [glossary.fields.get(phrase) for phrase in said]
-    shown = [(places[match.end()], _spelling(glossary, said, owners, index)) for index, match in enumerate(found)]
-    return [(end, spelling) for end, spelling in shown if spelling]
+    text, places = glossary.spelling.mended(lowered(request))
+    times = [range(places.index(start), places.index(end)) for start, end in of_time]
+    found = []
+    for match in glossary.said.finditer(text):
+        if match["said"] and not any(at in time for time in times for at in (match.start(), match.end() - 1)):
+            phrase = glossary.phrases[folded(match["said"])]
+            found.append(Found(*match.span(), phrase, glossary.fields.get(phrase)))
+    shown = [(one.end, _spelling(glossary, text, found, index)) for index, one in enumerate(found)]
+    values = [time.start for time in times if read_day(text[time.start : time.stop])]
+    values += [at for at in (m.start() for m in re.finditer(VALUE, text)) if not any(at in time for time in times)]
+    shown += [(end, MISSING) for end in _unlisted(glossary, text, found, values)]
+    return [(places[end], spelling) for end, spelling in shown if spelling]
 
 
-def _spelling(glossary: Glossary, said: list[str], owners: list[Named | None], index: int) -> str | None:
+def _spelling(glossary: Glossary, text: str, found: list[Found], index: int) -> str | None:
     """What stands for the phrase at this index, or None."""
-    phrase = said[index]
-    if (own := owners[index]) is not None:
+    phrase, own = found[index].phrase, found[index].owner
+    if own is not None:
         return own.truths.get(phrase, own.name)
     if phrase in glossary.steps:
         return STEP
-    before = next((owner for owner in reversed(owners[:index]) if owner), None)
-    after = next((owner for owner in owners[index + 1 :] if owner), None)
-    # A field takes the first operator behind it; a second one may stand before the next field ("at least 3 items").
-    taken = index > 0 and owners[index - 1] is None and any(said[index - 1] in o.operators for o in (before,) if o)
-    near = [before] if before and not taken else [before, after]
-    for entry in near:
-        if entry and phrase in entry.operators:
-            return entry.operators[phrase]
-    for entry in [before, after, *glossary.named]:
-        if entry and (phrase in entry.values or phrase in entry.truths):
+    if (at := _asked(text, found, index)) is not None:
+        return found[at].owner.operators[phrase]
+    near = [found[at].owner for at in _fields_beside(found, index) if at is not None]
+    for entry in [*near, *glossary.named]:
+        if phrase in entry.values or phrase in entry.truths:
             return entry.values.get(phrase) or entry.truths[phrase]
     return None
+
+
+def _fields_beside(found: list[Found], index: int) -> tuple[int | None, int | None]:
+    """Where the fields before and after the phrase at this index stand."""
+    fields = [at for at, one in enumerate(found) if one.owner]
+    before, after = [at for at in fields if at < index], [at for at in fields if at > index]
+    return before[-1] if before else None, after[0] if after else None
+
+
+def _asked(text: str, found: list[Found], index: int) -> int | None:
+    """Where the field stands that the phrase at this index is an operator of, or None where it is none.
+
+    A field takes the first operator behind it; a second one may stand before the next field ("at least 3 items").
+    """
+    phrase, (before, after) = found[index].phrase, _fields_beside(found, index)
+    if before is not None and phrase in found[before].owner.operators:
+        return before
+    free = before is None or found[index - 1].phrase in found[before].owner.operators
+    if free and after is not None and phrase in (own := found[after].owner).operators:
+        said = any(one.phrase in own.values for one in found[index + 1 : after])
+        between = text[found[index].end : found[after].start]
+        return after if said or re.search(VALUE, between) else None
+    return None
+
+
+def _unlisted(glossary: Glossary, text: str, found: list[Found], values: list[int]) -> Iterator[int]:
+    """Where words end that stand between a field and its value, where no operator of the field is said.
+
+    `values` are where those begin in the text that no schema lists: dates, numbers and what is quoted.
+    """
+    asked = {_asked(text, found, index) for index, one in enumerate(found) if one.owner is None}
+    for index, one in enumerate(found):
+        if one.owner is None or not one.owner.operators or one.owner.truths or index in asked:
+            continue
+        mine = list(takewhile(lambda o: o.owner is None and o.phrase not in glossary.steps, found[index + 1 :]))
+        rest = found[index + 1 + len(mine) :]
+        end = rest[0].start if rest else len(text)
+        here = [at for at in values if one.end <= at < end] + [o.start for o in mine if o.phrase in one.owner.values]
+        if here and re.search(WORD, between := text[one.end : min(here)]):
+            yield one.end + len(between.rstrip(" :=,("))

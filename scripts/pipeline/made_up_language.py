@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from pipeline.calendar import annotated, book, periods, written_span
 from pipeline.dsl import SchemaField, operators, operators_for, refusal, refusal_of, suggestion_of
+from pipeline.linking import MISSING
 
 ONSETS = ("", "b", "c", "d", "f", "g", "h", "j", "l", "m", "n", "p", "qu", "r", "s", "t", "v", "w", "z") + (
     "br", "ch", "cl", "cr", "dr", "fl", "fr", "gr", "pl", "pr", "sh", "sp", "st", "th", "tr", "ph", "gn",
@@ -36,8 +37,6 @@ SYMBOLS = {
     "at_most": ("<=", "=<"), "between": ("..", "="), "on": ("=", "@"), "before": ("<",), "after": (">",),
 }  # fmt: skip
 FEW_PIECES = 40
-MISSING = "?"
-"""What stands for a spelling that the schema does not have."""
 STYLES = ("snake", "snake", "camel", "kebab", "pascal", "upper", "flat")
 
 
@@ -405,6 +404,8 @@ class Manner:
         form = rng.random()
         if form < 0.86:
             parts = (phrase, way.before, said, way.after)
+        elif self.listed:
+            parts = (way.before, said, way.after, phrase)
         elif form < 0.93:
             parts = (way.before, phrase, said, way.after)
         else:

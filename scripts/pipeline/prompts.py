@@ -25,7 +25,7 @@ REQUEST = "\nRequest: "
 """What stands between all that rows of one schema and date share and what is a row's own."""
 
 
-RULES_VERSION = 2
+RULES_VERSION = 3
 """Raised where `calendar.py` or `linking.py` finds other days or spellings for a request than before."""
 
 _TEXT_OR_SMALL = re.compile(r'"(?:[^"\\]|\\.)*"|[0-9.]+e-[0-9]+')
