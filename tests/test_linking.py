@@ -102,6 +102,14 @@ def test_an_accent_too_many_makes_another_word():
     assert linked("PAYS D\u2019ACHAT", schema) == "PAYS D\u2019ACHAT [hue]"
 
 
+def test_words_that_differ_in_an_accent_keep_their_spellings_apart():
+    spec = SchemaField(
+        "mark", "enum", {"equals": "is"}, (), ("RATED", "COAST"), {"cote": "RATED", "c\u00f4te": "COAST"}
+    )
+    schema = minify(answer_schema([spec]))
+    assert linked("cote, c\u00f4te", schema) == "cote [RATED], c\u00f4te [COAST]"
+
+
 def test_where_two_words_of_the_schema_are_as_near_neither_is_read():
     specs = [
         SchemaField("a", "text", {"equals": "eq"}, ("marina",)),

@@ -2,8 +2,7 @@
 
 What config/calendar.json knows of a request is followed by its days in the prompt: `since monday [2024-03-11
 2024-03-17]`, `before 3 march 2024 [2024-03-03]`. A time span has two days, both included; whatever reaches up to now
-ends on the current date. What it does not know stands as it is, and so does what is quoted. How requests are read, typing
-mistakes and all, is the same for what `linking.py` finds.
+ends on the current date. What it does not know stands as it is, and so does what is quoted.
 """
 
 from __future__ import annotations
@@ -11,14 +10,12 @@ from __future__ import annotations
 import calendar
 import json
 import re
-import unicodedata
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cache
 from typing import Any
 
 from pipeline.paths import CONFIG_DIR
+from pipeline.reading import QUOTED, WORD, Spelling, folded, with_notes
 
 Span = tuple[date, date]
 
@@ -113,82 +110,8 @@ def periods(today: date) -> dict[str, Span]:
 # ---- reading
 
 
-QUOTED = r'"[^"]*"|\u201c[^\u201d]*\u201d|\u00ab[^\u00bb]*\u00bb'
-"""What is quoted, as a regex."""
-
-
-WORD = r"[^\W\d_]+"
-LEFT_ALONE = rf"{QUOTED}|\[[^]]*\]"
-"""What is quoted, and what already stands in brackets."""
-SHORTEST_MENDED = 6
-"""Letters of the shortest words of which one is read as the other; too many shorter ones are near each other."""
-
-
-def lowered(text: str) -> str:
-    """Lower case, one apostrophe for all, character by character: what stands where stays."""
-    return "".join("'" if c == "\u2019" else c.lower()[0] for c in text)
-
-
-def folded(text: str) -> str:
-    """As `lowered`, without accents."""
-    return "".join(unicodedata.normalize("NFD", c)[0] for c in lowered(text))
-
-
-def one_edit_apart(a: str, b: str) -> bool:
-    """Whether a letter dropped, added, changed or two swapped neighbours make one word the other."""
-    if a == b or abs(len(a) - len(b)) > 1:
-        return False
-    start = 0
-    while start < min(len(a), len(b)) and a[start] == b[start]:
-        start += 1
-    if len(a) == len(b):
-        rest_a, rest_b = a[start:], b[start:]
-        return rest_a[1:] == rest_b[1:] or (rest_a[:2] == rest_b[1::-1] and rest_a[2:] == rest_b[2:])
-    longer, shorter = (a, b) if len(a) > len(b) else (b, a)
-    return longer[start + 1 :] == shorter[start:]
-
-
-@dataclass
-class Spelling:
-    """Words in lower case that requests are to have, each with how it is written without accents.
-
-    `read_as` is what each word of requests so far is read as.
-    """
-
-    words: dict[str, str]
-    read_as: dict[str, str] = field(default_factory=dict)
-
-    def read(self, word: str) -> str:
-        """A word in lower case, or the one of these that it is but for accents, a plural's letter or a typing mistake."""
-        if len(word) < SHORTEST_MENDED - 1 or word in self.words:
-            return word
-        if word not in self.read_as:
-            plain = folded(word)
-            near = {spelled for spelled in self.words.values() if _near(plain, spelled)}
-            meant = {plain} & {*self.words.values()} or near
-            known = [known for known, spelled in self.words.items() if {spelled} == meant]
-            self.read_as[word] = known[0] if known else word
-        return self.read_as[word]
-
-    def mended(self, text: str) -> tuple[str, list[int]]:
-        """A text in lower case as it is read, and where in it each of the characters of that, and its end, stands."""
-        read, places, at = "", [], 0
-        for match in re.finditer(rf"{LEFT_ALONE}|(?P<word>{WORD})", text):
-            if match["word"] and (word := self.read(match["word"])) != match["word"]:
-                read += text[at : match.start()] + word
-                places += [*range(at, match.start()), *[match.start()] * len(word)]
-                at = match.end()
-        return read + text[at:], [*places, *range(at, len(text) + 1)]
-
-
-def _near(word: str, known: str) -> bool:
-    if min(len(word), len(known)) >= SHORTEST_MENDED:
-        return one_edit_apart(word, known)
-    return len(known) >= SHORTEST_MENDED - 2 and word in (f"{known}s", f"{known}x")
-
-
 @cache
-def _spelling() -> Spelling:
+def _known_words() -> Spelling:
     """The words of dates and time spans."""
     said = [*_names("months"), *_names("weekdays"), *(p for phrases in book()["phrases"].values() for p in phrases)]
     return Spelling({word: word for phrase in said for word in re.findall(WORD, folded(phrase))})
@@ -295,19 +218,10 @@ def annotated(request: str, today: date) -> str:
     return with_notes(request, [(end, shown) for _, end, shown in days_said(request, today) if shown])
 
 
-def with_notes(request: str, notes: Iterable[tuple[int, str]]) -> str:
-    """The request with each note, in brackets, behind the text that ends at its place."""
-    parts, at = [], 0
-    for end, shown in sorted(notes):
-        parts.append(f"{request[at:end]} [{shown}]")
-        at = end
-    return "".join(parts) + request[at:]
-
-
 def days_said(request: str, today: date) -> list[tuple[int, int, str]]:
     """(start, end, days) of what a request says of time; no days where there are none or they stand there as they are."""
     found = []
-    text, places = _spelling().mended(folded(request))
+    text, places = _known_words().mended(folded(request))
     for match in _sayings().finditer(text):
         if match["quoted"]:
             continue

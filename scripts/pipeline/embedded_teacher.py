@@ -11,11 +11,12 @@ from types import SimpleNamespace
 from typing import Any
 
 from pipeline import own_schemas
-from pipeline.calendar import one_edit_apart, periods
+from pipeline.calendar import periods
 from pipeline.dsl import operators, program
 from pipeline.language import Speaker, make_typo
 from pipeline.made_up_language import Words
 from pipeline.prompts import minify
+from pipeline.reading import one_edit_apart
 from pipeline.teacher import Query
 
 TEXTS = (

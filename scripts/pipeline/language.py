@@ -16,9 +16,10 @@ from datetime import date
 from functools import cache, cached_property
 from typing import Any
 
-from pipeline.calendar import WEEKDAYS, book, one_edit_apart, periods, read_day
+from pipeline.calendar import WEEKDAYS, book, periods, read_day
 from pipeline.dsl import operators, program, refusal_of
 from pipeline.paths import CONFIG_DIR
+from pipeline.reading import one_edit_apart
 
 NUMBER = r"\d+(?:[.,]\d+)?"
 QUOTED = r'"\d+"'

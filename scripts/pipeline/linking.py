@@ -17,12 +17,13 @@ from functools import lru_cache
 from itertools import takewhile
 from typing import Any, NamedTuple
 
-from pipeline.calendar import LEFT_ALONE, QUOTED, WORD, Spelling, folded, lowered, read_day, with_notes
+from pipeline.calendar import read_day
 from pipeline.dsl import STEP, can_refuse, conditions_of, described, step_phrases_of
 from pipeline.json_schemas import children
+from pipeline.reading import LEFT_ALONE, QUOTED, WORD, Spelling, folded, lowered, with_notes
 
 MISSING = "?"
-"""What stands behind the words between a field and a value where an operator of the field should be."""
+"""What stands behind the words between a field and a value that are none of the field's operators."""
 VALUE = rf"\d|{QUOTED}"
 """How a value begins that no schema lists."""
 
@@ -45,7 +46,7 @@ class Named:
 class Glossary:
     """A schema's phrases in lower case: those of its fields, what each field's conditions say, those before another step.
 
-    `phrases` has all of them by how they are written without accents.
+    `phrases` has all of them by how they are written with their accents and without.
     """
 
     fields: dict[str, Named]
@@ -138,7 +139,7 @@ def glossary_of(
         list(named.values()),
         steps,
         re.compile(rf"{LEFT_ALONE}|(?<!\w)(?<!\bn')(?P<said>{longest_first})(?!\w)"),
-        {folded(phrase): phrase for phrase in sorted(phrases)},
+        {folded(phrase): phrase for phrase in sorted(phrases)} | {phrase: phrase for phrase in phrases},
         Spelling({word: folded(word) for phrase in sorted(phrases) for word in re.findall(WORD, phrase)}),
     )
 
@@ -172,7 +173,7 @@ def spellings_said(
     found = []
     for match in glossary.said.finditer(text):
         if match["said"] and not any(at in time for time in times for at in (match.start(), match.end() - 1)):
-            phrase = glossary.phrases[folded(match["said"])]
+            phrase = glossary.phrases.get(match["said"]) or glossary.phrases[folded(match["said"])]
             found.append(Found(*match.span(), phrase, glossary.fields.get(phrase)))
     shown = [(one.end, _spelling(glossary, text, found, index)) for index, one in enumerate(found)]
     values = [time.start for time in times if read_day(text[time.start : time.stop])]

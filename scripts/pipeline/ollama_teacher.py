@@ -18,6 +18,7 @@ from typing import Any
 from pipeline.artifacts import content_id
 from pipeline.dsl import FIELD_TYPES, MOST_SUGGESTED, problem_of, reason_of
 from pipeline.errors import UserError
+from pipeline.linking import MISSING
 from pipeline.paths import CONFIG_DIR, Layout
 from pipeline.prompts import minify
 from pipeline.rewrite import to_format
@@ -26,7 +27,8 @@ from pipeline.teacher import CallLost, Query
 
 LANGUAGES = {"en": "English", "fr": "French"}
 SHARED_RULES = f"""- Brackets behind words of the request hold what rules found for them: days (one, or the first and last of a time
-  span) or a spelling of the schema. Where they do not fit the request, the request counts.
+  span), a spelling of the schema, or {MISSING} where a field is said with words that the schema does not list for its
+  operators: they may mean one all the same. Where brackets do not fit the request, the request counts.
 - Refuse where the request needs what the schema cannot express. The reason is "{reason_of("field")}",
   "{reason_of("value", "FIELD")}" or "{reason_of("operator", "FIELD")}", the suggestion the first {MOST_SUGGESTED} that there
   are of the kind, separated by ", "."""

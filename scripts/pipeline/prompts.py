@@ -13,9 +13,10 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from pipeline.calendar import book, days_said, today_line, with_notes
+from pipeline.calendar import book, days_said, today_line
 from pipeline.dsl import SchemaField, answer_schema
 from pipeline.linking import spellings_said
+from pipeline.reading import with_notes
 
 INSTRUCTIONS = (
     "Write the request as one JSON object that satisfies the schema, or as a refusal where the schema cannot say it."
@@ -25,8 +26,8 @@ REQUEST = "\nRequest: "
 """What stands between all that rows of one schema and date share and what is a row's own."""
 
 
-RULES_VERSION = 3
-"""Raised where `calendar.py` or `linking.py` finds other days or spellings for a request than before."""
+RULES_VERSION = 4
+"""Raised where `reading.py`, `calendar.py` or `linking.py` finds other days or spellings for a request than before."""
 
 _TEXT_OR_SMALL = re.compile(r'"(?:[^"\\]|\\.)*"|[0-9.]+e-[0-9]+')
 """A string of JSON, or a number near zero as Python writes it."""
