@@ -252,6 +252,22 @@ def test_a_phrase_of_an_operator_means_one_operator_of_its_field_wherever_it_sta
     assert min(placed.values()) > 50, placed
 
 
+def test_where_all_is_listed_a_schema_has_whatever_is_said_for_its_operators():
+    said = 0
+    for number in range(40):
+        rng = random.Random(number)
+        words = Words(rng)
+        manner = Manner(rng, words, listed=True)
+        for field in [manner.field() for _ in range(4)]:
+            assert {way.key for ways in field.ways.values() for way in ways} <= set(field.spec.operator_hints)
+            for _ in range(4):
+                text, condition, looked_up = manner.condition(words.more(), field)
+                whole = field.spec.type == "boolean" and len(looked_up) == 1
+                assert whole or condition["operator"] in looked_up.values(), text
+                said += 1
+    assert said == 640
+
+
 def test_a_request_that_a_made_up_schema_cannot_say_holds_something_that_is_not_in_it():
     kinds = set()
     for number in range(60):
