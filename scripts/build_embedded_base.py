@@ -286,6 +286,7 @@ MEASURED = {
     "timed": data.timed_rows,
     "refusals": lambda rng, rows: data.small_rows(rng, rows, described=0.0, most=2, refused=1.0),
     "linked_small": lambda rng, rows: data.small_rows(rng, rows, described=0.0, links=True),
+    "linked_schema": lambda rng, rows: data.schema_document(rng, rows, (2, 3), short=True, refused=0.3, links=True),
 }
 """Kinds of documents that a finished base is measured by: rng and rows -> document."""
 
@@ -314,7 +315,6 @@ DOCUMENTS = MEASURED | {
     "linked_conditions": lambda rng, rows: data.conditions_document(rng, rows, links=True),
     "linked_lists": lambda rng, rows: data.conditions_document(rng, rows, picked=True, links=True),
     "linked_or_refused": lambda rng, rows: data.conditions_document(rng, rows, refused=0.5, links=True),
-    "linked_schema": lambda rng, rows: data.schema_document(rng, rows, (2, 3), short=True, refused=0.3, links=True),
     "linked_timed": lambda rng, rows: data.timed_rows(rng, rows, links=True),
     "described_conditions": lambda rng, rows: data.conditions_document(rng, rows, described=1.0),
     "simple_schema": lambda rng, rows: data.schema_document(rng, rows, (1, 3), simple=True),

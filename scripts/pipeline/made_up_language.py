@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from pipeline.calendar import annotated, book, periods, written_span
-from pipeline.dsl import SchemaField, operators, operators_for, refusal, refusal_of, suggestion_of
+from pipeline.dsl import SchemaField, operators, operators_for, refusal, suggestion_of
 from pipeline.linking import MISSING
 
 ONSETS = ("", "b", "c", "d", "f", "g", "h", "j", "l", "m", "n", "p", "qu", "r", "s", "t", "v", "w", "z") + (
@@ -402,7 +402,7 @@ class Manner:
         if rng.random() < 0.2:
             phrase = f"{rng.choice(GLUE)} {phrase}"
         form = rng.random()
-        if form < 0.86:
+        if form < (0.94 if self.listed else 0.86):
             parts = (phrase, way.before, said, way.after)
         elif self.listed:
             parts = (way.before, said, way.after, phrase)
@@ -464,7 +464,10 @@ class Manner:
             canonical = rng.choice(missing) if self.listed else missing[0]
             phrase = rng.choice(entry.spec.phrases)
             said, _, parts = self._say(words, entry, canonical)
-            way, said = self._said_of_list(rng.choice(self.ways(canonical)), canonical, said, parts)
+            ways = self.ways(canonical)
+            if self.listed:  # words behind a value bear no mark where they are missing
+                ways = [way for way in ways if not way.after] or ways
+            way, said = self._said_of_list(rng.choice(ways), canonical, said, parts)
             answer = self._refusal("operator", phrase, entry.spec.operators.values(), entry)
             return self._place(phrase, way, said), answer, {phrase: entry.spec.name, way.key: MISSING}
         unknown = self.field()
@@ -475,13 +478,12 @@ class Manner:
         return condition, answer, {phrase: MISSING}
 
     def _refusal(self, kind: str, said: str, known: Iterable[Any], entry: Field | None = None) -> dict[str, Any]:
-        """The shipped refusal where what is missing has no spelling behind it, and else one that quotes it.
+        """A refusal in words of its own, not the shipped one's: it names the field, or quotes what no schema lists.
 
-        To quote it teaches to find it.
+        To quote it teaches to find it. What refusals say is the task's, and SFT teaches that.
         """
-        if self.listed:
-            return refusal_of(kind, known, entry.spec.name if entry else None)
-        return refusal(f"{kind} {said}", suggestion_of(known))
+        named = entry.spec.name if entry and self.listed else said
+        return refusal(f"{kind} {named}", suggestion_of(known))
 
     def _known_way(self, entry: Field) -> Way:
         return self.rng.choice(self.rng.choice(list(entry.ways.values())))
