@@ -29,6 +29,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from pipeline import errors
@@ -400,16 +401,17 @@ def multiplies_bf16(device: str) -> bool:
 
     if device != "cpu":
         return True
-    seconds = {}
-    for dtype in (torch.float32, torch.bfloat16):
-        rows, weights = torch.ones(2048, 256, dtype=dtype), torch.ones(256, 768, dtype=dtype)
-        products = []
-        for _ in range(7):
+    sides = {
+        dtype: (torch.ones(2048, 256, dtype=dtype), torch.ones(256, 768, dtype=dtype), [])
+        for dtype in (torch.float32, torch.bfloat16)
+    }
+    for _ in range(25):
+        for rows, weights, seconds in sides.values():
             started = time.perf_counter()
             rows @ weights
-            products.append(time.perf_counter() - started)
-        seconds[dtype] = min(products)
-    return seconds[torch.bfloat16] < seconds[torch.float32]
+            seconds.append(time.perf_counter() - started)
+    fp32, bf16 = (median(seconds) for *_, seconds in sides.values())
+    return bf16 < fp32
 
 
 def train_step(options: dict[str, Any], encoder: Encoder, model: Any, device: str, state: dict[str, Any]) -> float:
@@ -523,6 +525,7 @@ def train(options: dict[str, Any], output: Path, device: str, compiled: bool, st
     tokenizer, model = begin(options, folder, start)
     encoder = Encoder(tokenizer)
     model = model.to(device)
+    print(f"products run in {'bf16' if multiplies_bf16(model.device.type) else 'fp32'} on {device}", flush=True)
     if compiled:
         speed_up(model)
     optimizers = optimizers_of(options, model)
