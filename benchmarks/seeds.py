@@ -1,6 +1,6 @@
-"""Models compared over several seeds: exact match and validity pooled, and paired differences from one of them.
+"""Models compared over several seeds: right and valid answers pooled, and paired differences from one of them.
 
-Of that one also what is right in each language, and what is wrong.
+By split, and over the splits programs and refusals apart. Of the one also what is right in each language, and what is wrong.
 
 Every root is the output root of a run with a seed of its own; a model is a folder of its `eval/`. Schemas of different
 roots are different clusters; rows are paired within a root.
@@ -15,6 +15,7 @@ import argparse
 import json
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,32 +35,45 @@ def results(root: Path, model: str, run: str = "*") -> dict[tuple[str, str], dic
     return {(root.name, row["row_id"]): row for row in rows if row["mode"] == MODE}
 
 
+def parts_of(splits: list[str]) -> list[tuple[str, Callable[[dict[str, Any]], bool], str]]:
+    """What is compared: each split, and over all of them programs and refusals: (name, whether a row is of it, metric).
+
+    Refusals are compared to the letter and by whether they are refusals at all.
+    """
+    of_split = lambda split: lambda row: row["split"] == split
+    of_kind = lambda kind: lambda row: row["kind"] == kind and row["split"] in splits
+    return [(split, of_split(split), "exact_match") for split in splits] + [
+        ("programs", of_kind("program"), "exact_match"),
+        ("refusals", of_kind("refusal"), "exact_match"),
+        ("refused", of_kind("refusal"), "semantic_match"),
+    ]
+
+
 def compare(
     pooled: dict[str, dict[tuple[str, str], dict[str, Any]]], against: str, splits: list[str]
 ) -> list[dict[str, Any]]:
-    """Exact match and validity of each model's pooled rows on each split, paired with `against`; printed, too."""
+    """Right and valid rows of each model, pooled, in each of `parts_of`, paired with `against`; printed, too."""
     from pipeline.statistics import paired_difference, rate
     from pipeline.tables import percent
 
     table, width = [], max(map(len, pooled))
-    for split in splits:
+    cluster = lambda key, row: f"{key[0]} {row['schema_id']}"
+    for part, inside, metric in parts_of(splits):
         for model, found in pooled.items():
-            mine = {key: row for key, row in found.items() if row["split"] == split}
-            cluster = lambda key, row: f"{key[0]} {row['schema_id']}"
-            exact = rate((cluster(k, row), bool(row["exact_match"])) for k, row in mine.items())
+            mine = {key: row for key, row in found.items() if inside(row)}
+            right = rate((cluster(k, row), bool(row[metric])) for k, row in mine.items())
             valid = rate((cluster(k, row), bool(row["schema_valid"])) for k, row in mine.items())
             other = pooled[against]
             difference = paired_difference(
-                (cluster(k, row), bool(other[k]["exact_match"]), bool(row["exact_match"]))
-                for k, row in mine.items()
-                if k in other
+                (cluster(k, row), bool(other[k][metric]), bool(row[metric])) for k, row in mine.items() if k in other
             )
-            said = f"{split:<10} {model:<{width}} exact {percent(exact)}  valid {percent(valid)}  ({len(mine)} rows)"
+            said = f"{part:<10} {model:<{width}} {metric[:-6]} {percent(right)}  valid {percent(valid)}  ({len(mine)} rows)"
             if model != against and difference["low"] is not None:
                 low, high = (100 * difference[side] for side in ("low", "high"))
                 said += f"  minus {against} {100 * difference['difference']:+.1f} ({low:+.1f} to {high:+.1f})"
             print(said)
-            table.append({"split": split, "model": model, "exact": exact, "valid": valid, "difference": difference})
+            entry = {"part": part, "metric": metric, "model": model, "right": right, "valid": valid}
+            table.append(entry | {"difference": difference})
     return table
 
 

@@ -12,6 +12,7 @@ from tests_support import domain_specs
 
 import build_embedded_base as builder
 from pipeline import pretraining_data as data
+from pipeline.dsl import reason_of
 from pipeline.errors import UserError
 from pipeline.language import phrase_book
 from pipeline.linking import MISSING
@@ -52,6 +53,7 @@ def sampled_texts(count: int = 150) -> str:
         ]
         documents += [data.pair_rows(rng, 3, form) for form in ("same", "other", "values")]
         documents += [data.name_rows(rng, 3), data.small_rows(rng, 3)]
+        documents += [data.schema_document(rng, 3, short=True, refused=0.5, links=links) for links in (False, True)]
         for document in documents:
             for prompt, completion in document.rows:
                 parts += [prompt, completion]
@@ -75,6 +77,8 @@ def test_pretraining_holds_no_shipped_name_value_or_sentence():
             words = re.sub(r"\{\w+\}", "", frame).strip(" ?:,")
             if len(words) > 8:
                 assert words not in text
+    assert '"refusal":{' in text
+    assert not any(reason_of(kind) in text for kind in ("field", "value", "operator"))
 
 
 def test_documents_are_the_same_for_the_same_seed():
@@ -266,6 +270,23 @@ def test_where_all_is_listed_a_schema_has_whatever_is_said_for_its_operators():
                 assert whole or condition["operator"] in looked_up.values(), text
                 said += 1
     assert said == 640
+
+
+def test_where_all_is_listed_most_missing_operators_are_marked_and_nothing_that_is_there():
+    marked: dict[str, list[bool]] = {}
+    for number in range(60):
+        for prompt, completion in data.conditions_document(random.Random(number), 4, refused=0.5, links=True).rows:
+            schema, request = prompt.removeprefix("Schema: ").split("\nRequest: ")
+            answer = json.loads(completion)
+            if "refusal" not in answer:
+                marked.setdefault("program", []).append(f"[{MISSING}]" in request)
+                continue
+            kind, named = answer["refusal"]["reason"].split(" ", 1)
+            marked.setdefault(kind, []).append(f"[{MISSING}]" in request)
+            assert (f'"const":"{named}"' in schema) == (kind != "field")
+            assert named in request
+    assert sum(marked["program"]) <= 0.02 * len(marked["program"])
+    assert sum(marked["operator"]) > 0.6 * len(marked["operator"]) > 10
 
 
 def test_a_request_that_a_made_up_schema_cannot_say_holds_something_that_is_not_in_it():
