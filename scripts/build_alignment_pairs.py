@@ -1,8 +1,10 @@
 """Preference pairs for DPO, on policy: what the SFT student samples for requests of the align schemas.
 
 Samples are sorted by the validator and by meaning into right and wrong. The chosen side is a right sample; where all
-are wrong it is the teacher's AST, and the row says so. Pairs whose sides mean the same are dropped. A part of the
-align schemas makes no pairs: it decides after DPO whether the aligned adapter is kept.
+are wrong it is the teacher's AST, and the row says so. Pairs whose sides mean the same are dropped, but for refusals: what
+they say is a label to the validator, and all that their reader has, so that one in other words than the teacher's is
+rejected (`other_refusal`). A part of the align schemas makes no pairs: it decides after DPO whether the aligned adapter
+is kept.
 
 In   outputs/d_02_final_schemas.jsonl, outputs/d_03_dataset.jsonl, the SFT adapter
 Out  outputs/student_runs/<run>/alignment/dpo_pairs.jsonl   pair_id, row_id, schema_id, query, prompt: [message], chosen:
@@ -29,7 +31,7 @@ from pipeline.paths import Layout
 from pipeline.progress import progress
 from pipeline.prompts import form_of_rows
 
-VERSION = 7
+VERSION = 8
 
 
 def pairs_of_query(
@@ -37,12 +39,15 @@ def pairs_of_query(
 ) -> list[dict[str, Any]]:
     """At most `most` pairs of one request, of different failures first."""
     from pipeline.asts import failure_of, parse_answer
+    from pipeline.dsl import is_refusal
     from pipeline.prompts import minify, render_prompt
 
     right: Counter[str] = Counter()
     wrong: dict[str, str] = {}
     for sample in samples:
         failure = failure_of(judge, row["ast"], sample["text"], sample["ended"])
+        if failure is None and is_refusal(row["ast"]) and parse_answer(sample["text"]) != row["ast"]:
+            failure = "other_refusal"
         if failure is None:
             right[minify(parse_answer(sample["text"]))] += 1
         elif sample["ended"]:

@@ -1,4 +1,4 @@
-"""The losses of alignment, on a real tiny Gemma 3."""
+"""Pairs from samples, and the losses of alignment on a real tiny Gemma 3."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ import pytest
 from datasets import Dataset
 from peft import LoraConfig, get_peft_model
 from test_shared_prefix import plain_loss, rows_with_prefix
+from tests_support import make_schemas
 
+from build_alignment_pairs import pairs_of_query
+from pipeline.asts import SchemaJudges
+from pipeline.dsl import conditions_of, program, refusal, refusal_of
+from pipeline.prompts import minify
 from pipeline.student import LORA_TARGETS, causal_lm
 from train_alignment import add_reference
 
@@ -51,3 +56,29 @@ def test_fine_tuning_on_chosen_answers_makes_them_likelier(tiny_student, tmp_pat
     changes = [entry["chosen_change"] for entry in trainer.state.log_history if "chosen_change" in entry]
     assert changes[0] == pytest.approx(0, abs=1e-3)
     assert changes[-1] > 0.1
+
+
+def pairs_of(ast, sampled, schema_row):
+    """(chosen text, where from, why rejected) of each pair of a request for this AST; every sample ended."""
+    row = {"row_id": "r", "schema_id": "s", "query": "q", "current_date": "2024-01-31", "ast": ast}
+    samples = [{"text": minify(answer), "ended": True} for answer in sampled]
+    pairs = pairs_of_query(row, schema_row, samples, SchemaJudges().of(schema_row), 2)
+    return [(p["chosen"][0]["content"], p["chosen_from"], p["rejected_failure"]) for p in pairs]
+
+
+def test_refusals_in_other_words_than_the_teachers_are_rejected_and_other_labels_of_programs_are_not():
+    schema_row = make_schemas(1, 5)[0]
+    wanted, other = refusal_of("field", ["a", "b"]), refusal("unknown value of a", "b")
+    assert pairs_of(wanted, [other, other], schema_row) == [(minify(wanted), "teacher", "other_refusal")]
+    assert pairs_of(wanted, [other, wanted], schema_row) == [(minify(wanted), "sample", "other_refusal")]
+    assert pairs_of(wanted, [wanted], schema_row) == []
+    parts = next(c["properties"] for c in conditions_of(schema_row["schema"]) if "enum" in c["properties"]["value"])
+    ask = {
+        "field": parts["field"]["const"],
+        "operator": parts["operator"]["enum"][0],
+        "value": parts["value"]["enum"][0],
+    }
+    said = program([[ask]])
+    renamed = {"steps": [said["steps"][0] | {"name": "first"}]}
+    assert pairs_of(said, [renamed], schema_row) == []
+    assert pairs_of(said, [wanted], schema_row) == [(minify(said), "teacher", "refused_when_it_should_answer")]
