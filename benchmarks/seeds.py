@@ -67,7 +67,7 @@ def compare(
             difference = paired_difference(
                 (cluster(k, row), bool(other[k][metric]), bool(row[metric])) for k, row in mine.items() if k in other
             )
-            said = f"{part:<10} {model:<{width}} {metric[:-6]} {percent(right)}  valid {percent(valid)}  ({len(mine)} rows)"
+            said = f"{part:<10} {model:<{width}} {metric.removesuffix('_match')} {percent(right)}  valid {percent(valid)}  ({len(mine)} rows)"
             if model != against and difference["low"] is not None:
                 low, high = (100 * difference[side] for side in ("low", "high"))
                 said += f"  minus {against} {100 * difference['difference']:+.1f} ({low:+.1f} to {high:+.1f})"

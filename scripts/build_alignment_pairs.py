@@ -38,7 +38,7 @@ def pairs_of_query(
     row: dict[str, Any], schema_row: dict[str, Any], samples: list[dict[str, Any]], judge: Any, most: int
 ) -> list[dict[str, Any]]:
     """At most `most` pairs of one request, of different failures first."""
-    from pipeline.asts import failure_of, parse_answer
+    from pipeline.asts import equal_json, failure_of, parse_answer
     from pipeline.dsl import is_refusal
     from pipeline.prompts import minify, render_prompt
 
@@ -46,10 +46,11 @@ def pairs_of_query(
     wrong: dict[str, str] = {}
     for sample in samples:
         failure = failure_of(judge, row["ast"], sample["text"], sample["ended"])
-        if failure is None and is_refusal(row["ast"]) and parse_answer(sample["text"]) != row["ast"]:
+        answer = None if failure else parse_answer(sample["text"])
+        if failure is None and is_refusal(row["ast"]) and not equal_json(answer, row["ast"]):
             failure = "other_refusal"
         if failure is None:
-            right[minify(parse_answer(sample["text"]))] += 1
+            right[minify(answer)] += 1
         elif sample["ended"]:
             wrong.setdefault(sample["text"], failure)
     chosen = right.most_common(1)[0][0] if right else minify(row["ast"])
