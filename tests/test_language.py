@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from datetime import date, timedelta
 from itertools import pairwise
 
@@ -107,6 +108,24 @@ def test_refusals_name_what_is_missing(schema_rows):
     query = Query("show records where unheard thing is above 5", "en", TODAY.isoformat())
     answer = parse_answer(EmbeddedTeacher(None).answer(row, query))
     assert answer == speaker.refusal_of("field")
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_of_a_request_with_an_unknown_value_nothing_else_is_unknown(schema_rows, language):
+    teacher = EmbeddedTeacher(dataset_options(refusal_share=1.0, typo_share=0.0))
+    mended = 0
+    for row in schema_rows:
+        entries = {f"unknown value of {field['name']}": field for field in row["fields"] if field["type"] == "enum"}
+        for query in teacher.write_queries(row, language, TODAY.isoformat(), 24, "one thing"):
+            entry = entries.get(query.expected.get("refusal", {}).get("reason"))
+            if entry is None:
+                continue
+            missing = [value["words"][language] for value in entry["absent_values"]]
+            (said,) = (m for m in missing if re.search(rf"(?<!\w){re.escape(m)}(?!\w)", query.text, re.IGNORECASE))
+            known = query.text.replace(said, entry["values"][0]["words"][language])
+            assert "steps" in Speaker(row["fields"], language).read(known, TODAY), query.text
+            mended += 1
+    assert mended > 10
 
 
 def test_no_refusal_says_that_a_field_of_the_schema_is_missing(schema_rows):

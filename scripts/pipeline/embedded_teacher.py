@@ -155,7 +155,8 @@ class EmbeddedTeacher:
         """A request with one condition that the schema cannot express, and the refusal; empty text where none is."""
         language, fields = speaker.language, schema_row["fields"]
         kinds = ["field"] * bool(schema_row["absent_fields"])
-        kinds += ["value"] * any(entry.get("absent_values") for entry in fields)
+        absent = [(entry, name) for entry in fields if entry.get("absent_values") for name in speaker.of_one_value(entry)]
+        kinds += ["value"] * bool(absent)
         missing = [
             (entry, name)
             for entry in fields
@@ -172,9 +173,9 @@ class EmbeddedTeacher:
             bad = speaker.say_unknown(entry, canonical, self._scalar(entry, rng, today), rng)
             answer = speaker.refusal_of("field")
         elif kind == "value":
-            entry = rng.choice([entry for entry in fields if entry.get("absent_values")])
+            entry, canonical = rng.choice(absent)
             said = rng.choice(entry["absent_values"])["words"][language]
-            bad = speaker.say_unknown({**entry, "said": said}, "equals", said, rng)
+            bad = speaker.say_unknown({**entry, "said": said}, canonical, said, rng)
             answer = speaker.refusal_of("value", entry)
         else:
             entry, canonical = rng.choice(missing)

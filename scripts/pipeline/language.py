@@ -146,6 +146,11 @@ class Speaker:
             timeframe = self.say_timeframe(ast["timeframe"], today, rng)
         return self.say_frame(steps, timeframe, rng)
 
+    @staticmethod
+    def of_one_value(entry: dict[str, Any]) -> list[str]:
+        """The operators of a field that take one value: with another one, a value that is missing would not be all that is."""
+        return [canonical for canonical in entry["operators"] if operators()[canonical].shape == "one"]
+
     def say_unknown(self, entry: dict[str, Any], canonical: str, value: Any, rng: random.Random) -> str:
         """A condition on a field, a value or an operator that the schema does not have; the field's words come first."""
         known = templates(self.language, canonical, entry["type"])
@@ -254,8 +259,8 @@ class Speaker:
                     for template in templates(self.language, canonical, entry["type"]):
                         if template.startswith("{f} "):
                             found.append(("operator", entry, self._condition_regex(template, field, scalar)))
-            if entry["type"] == "enum":
-                for template in templates(self.language, "equals", "enum"):
+            for canonical in self.of_one_value(entry) if entry["type"] == "enum" else ():
+                for template in templates(self.language, canonical, "enum"):
                     if template.startswith("{f} "):
                         found.append(("value", entry, self._condition_regex(template, field, f"(?P<x>{words})")))
         anything = {"enum": words, "text": QUOTED, "integer": NUMBER, "number": NUMBER, "date": self._date}
