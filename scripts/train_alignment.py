@@ -75,7 +75,7 @@ def align(
     from pipeline.student import Renderer, causal_lm, load_student, load_tokenizer, place, save_adapter
 
     settings, student, run = options.alignment, options.student, options.run
-    placement = place(student)
+    placement = place(student, trains=True)
     print(f"alignment: {adapter}, {placement.say()}")
     model = load_student(student, placement, adapter, trainable=True)
     tokenizer = load_tokenizer(student.base_model)

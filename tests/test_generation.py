@@ -64,6 +64,19 @@ def test_prefixes_are_read_once_or_repeated_in_pieces_or_whole_with_the_same_ans
     assert len(seen) == pieces
 
 
+@pytest.mark.parametrize("loaded", ["eager", "flex_attention"])
+@pytest.mark.parametrize("whose", ["transformers.x", "elsewhere"])
+def test_answers_are_the_same_whatever_attention_the_model_was_loaded_with(
+    tiny_student, prompts, monkeypatch, loaded, whose
+):
+    usual = generate(tiny_student.model, prompts, end_ids=set(), max_new_tokens=12)
+    attention = type(tiny_student.model.model.layers[0].self_attn)
+    monkeypatch.setattr(attention.forward, "__module__", whose)
+    monkeypatch.setattr(tiny_student.model.config, "_attn_implementation", loaded)
+    assert generate(tiny_student.model, prompts, end_ids=set(), max_new_tokens=12) == usual
+    assert tiny_student.model.config._attn_implementation == loaded
+
+
 def test_prompts_run_beside_others_of_like_length_and_once_for_all_their_rows(tiny_student):
     rng = random.Random("prompts")
     draw = lambda count: [rng.randrange(100, 2000) for _ in range(count)]

@@ -155,7 +155,9 @@ class EmbeddedTeacher:
         """A request with one condition that the schema cannot express, and the refusal; empty text where none is."""
         language, fields = speaker.language, schema_row["fields"]
         kinds = ["field"] * bool(schema_row["absent_fields"])
-        absent = [(entry, name) for entry in fields if entry.get("absent_values") for name in speaker.of_one_value(entry)]
+        absent = [
+            (entry, name) for entry in fields if entry.get("absent_values") for name in speaker.of_one_value(entry)
+        ]
         kinds += ["value"] * bool(absent)
         missing = [
             (entry, name)

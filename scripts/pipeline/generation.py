@@ -166,11 +166,13 @@ AttentionMaskInterface.register(SHARED_PREFIX, sdpa_mask)
 
 @contextmanager
 def _attending(body: Any) -> Iterator[bool]:
-    """Whether the model's attention takes prefixes from here: not where Unsloth has put its own in its place."""
+    """Whether the model's attention takes prefixes from here: not where Unsloth has put its own in its place.
+
+    Whatever the model was loaded with, masks are read as sdpa does: eager and flex attention would add them to scores.
+    """
     before = body.config._attn_implementation
-    mine = before == "sdpa" and type(body.layers[0].self_attn).forward.__module__.startswith("transformers.")
-    if mine:
-        body.config._attn_implementation = SHARED_PREFIX
+    mine = type(body.layers[0].self_attn).forward.__module__.startswith("transformers.")
+    body.config._attn_implementation = SHARED_PREFIX if mine else "sdpa"
     try:
         yield mine
     finally:

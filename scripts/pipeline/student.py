@@ -140,8 +140,11 @@ class Placement:
         return f"{self.backend} on {self.device}, {self.dtype}"
 
 
-def place(student: SimpleNamespace) -> Placement:
-    """Backend, device and dtype of these options. Raises UserError where they cannot be had."""
+def place(student: SimpleNamespace, *, trains: bool = False) -> Placement:
+    """Backend, device and dtype of these options. Raises UserError where they cannot be had.
+
+    Unsloth trains; answers are decoded by transformers' model everywhere, whose attention takes shared prefixes.
+    """
     import torch
 
     device = student.device
@@ -156,19 +159,24 @@ def place(student: SimpleNamespace) -> Placement:
     if backend == "unsloth" and device != "cuda":
         raise UserError(f"--backend unsloth needs a CUDA device, this is {device}; use --backend auto or transformers")
     dtype = "bfloat16" if device == "cuda" and torch.cuda.is_bf16_supported() else "float32"
-    return Placement(backend, device, dtype)
+    return Placement(backend if trains else "transformers", device, dtype)
 
 
 def load_base(student: SimpleNamespace, placement: Placement) -> Any:
     """The base model on its device."""
     folder = locate_base(student.base_model)
     if placement.backend == "unsloth":
+        os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")
         import unsloth  # noqa: F401  (first: it patches transformers, trl and peft)
         from unsloth import FastModel
 
         model, _ = FastModel.from_pretrained(
-            str(folder), max_seq_length=student.max_seq_length, dtype=None, load_in_4bit=False, full_finetuning=False
-        )
+            str(folder.resolve()),  # a relative path is looked for on the hub, too
+            max_seq_length=student.max_seq_length, dtype=None, load_in_4bit=False, full_finetuning=False,
+            use_gradient_checkpointing=False,
+        )  # fmt: skip
+        # Its own choice for Gemma 3, flex attention, runs compiled on a GPU only; sdpa is compared with transformers' in the tests.
+        model.config._attn_implementation = "sdpa"
         return model
     quiet()
     import torch
