@@ -5,7 +5,7 @@ of S tokens after it. TRL computes its reference as the base under the adapter, 
 a fresh adapter the two are the same. The losses of every step are compared. The first step is left out of the times.
 
     uv run python benchmarks/dpo.py
-    uv run python benchmarks/dpo.py --model gemma3-270m-random --steps 2 --rows 8
+    uv run python benchmarks/dpo.py --model gemma3-270m-random --steps 2 --rows 2
 """
 
 from __future__ import annotations
