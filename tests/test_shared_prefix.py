@@ -109,6 +109,32 @@ def test_a_group_of_one_row_and_of_equal_rows_works(tiny_student):
         assert loss.item() == pytest.approx(members * plain_loss(tiny_student.model, rows, labels).item(), rel=1e-4)
 
 
+def test_trainers_log_the_losses_of_separate_rows_and_count_a_first_label(tiny_student, tmp_path):
+    """Two groups an update, one of a single row: its prefix is a whole prompt, and its suffix begins with a label."""
+    from datasets import Dataset
+
+    from pipeline.trainers import GroupSFTTrainer, collate_groups, sft_config
+
+    groups = []
+    for seed, suffixes in enumerate(([20], [9, 30], [15], [40, 8, 21])):
+        rows, labels = rows_with_prefix(70, suffixes, seed)
+        groups.append({"rows": rows, "labels": labels, "row_ids": [str(seed)]})
+    assert collate_groups(groups[:1], PAD)["labels"][0, 1] != IGNORE
+    logged = []
+    for shared in (True, False):
+        config = sft_config(
+            tmp_path / str(shared), max_steps=2, gradient_accumulation_steps=2, logging_steps=1, learning_rate=1e-3,
+            use_cpu=True, bf16=False, seed=0,
+        )  # fmt: skip
+        trainer = GroupSFTTrainer(
+            model=with_lora(tiny_student.model), args=config, train_dataset=Dataset.from_list(groups),
+            processing_class=tiny_student.renderer.tokenizer, shared_prefix=shared, measure=None,
+        )  # fmt: skip
+        trainer.train()
+        logged.append([entry["loss"] for entry in trainer.state.log_history if "loss" in entry])
+    assert logged[0] == pytest.approx(logged[1], rel=1e-5)
+
+
 def test_prefix_ends_before_the_first_label_even_where_rows_agree_further():
     rows = [[1, 2, 3, 4, 5], [1, 2, 3, 4, 6]]
     labels = [[IGNORE, IGNORE, 3, 4, 5], [IGNORE, IGNORE, 3, 4, 6]]

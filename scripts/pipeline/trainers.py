@@ -28,17 +28,25 @@ TIMED = ("runtime", "per_second", "flos")
 
 
 def collate_groups(features: list[dict[str, Any]], pad_id: int) -> dict[str, Any]:
-    """One group (rows, labels, row_ids) as the tensors of a PrefixGroup; `labels` count the supervised tokens."""
+    """One group (rows, labels, row_ids) as the tensors of a PrefixGroup, `labels` (K, 1 + S) with a column more in front.
+
+    Trainers count a batch's supervised tokens without the first of each row, which is one here where its prefix is a whole
+    prompt.
+    """
     (group,) = features
     made = make_group(group["rows"], group["labels"], pad_id)
     return {
         "prefix": made.prefix,
         "suffixes": made.suffixes,
-        "labels": made.labels,
-        "shift_labels": made.labels,
+        "labels": torch.nn.functional.pad(made.labels, (1, 0), value=IGNORE),
         "lengths": made.lengths,
         "row_ids": group["row_ids"],
     }
+
+
+def group_of(inputs: dict[str, Any]) -> PrefixGroup:
+    """The PrefixGroup that `collate_groups` took apart."""
+    return PrefixGroup(inputs["prefix"], inputs["suffixes"], inputs["labels"][:, 1:], inputs["lengths"])
 
 
 def collate_rows(features: list[dict[str, Any]], pad_id: int) -> dict[str, Any]:
@@ -89,7 +97,7 @@ class GroupSFTTrainer(SFTTrainer):
             result = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
             loss = result[0] if return_outputs else result
         else:
-            group = PrefixGroup(inputs["prefix"], inputs["suffixes"], inputs["labels"], inputs["lengths"])
+            group = group_of(inputs)
             total, _ = group_loss(causal_lm(model), group)
             # Items are those of all processes, over whose losses and gradients the trainer takes means.
             items = (group.labels != IGNORE).sum()
@@ -215,7 +223,7 @@ class GroupDPOTrainer(DPOTrainer):
         return dataset
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, **kwargs: Any) -> Any:
-        group = PrefixGroup(inputs["prefix"], inputs["suffixes"], inputs["labels"], inputs["lengths"])
+        group = group_of(inputs)
         logps = pair_log_probabilities(causal_lm(model), group)
         ratio = logps - inputs["reference"].to(logps.device)
         chosen, rejected = ratio[0::2], ratio[1::2]
