@@ -12,7 +12,7 @@ from conftest import ROOT
 SMALL = {
     "dpo": "--steps 2 --rows 2 --prefix 60 --suffix 20 --labels 8",
     "generate": "--schemas 1 --rows 2 --tokens 4",
-    "intervals": "--simulations 2",
+    "intervals": "--simulations 8",
     "sft": "--steps 2 --rows 2 --prefix 60 --suffix 20 --labels 8",
 }
 
