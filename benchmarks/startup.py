@@ -18,7 +18,10 @@ import time
 
 import common
 
-DATA = ("generate_domain_specs", "build_schemas", "generate_dataset")
+STAGES = (
+    "generate_domain_specs", "build_schemas", "generate_dataset", "build_training_corpus", "build_alignment_pairs",
+    "train_alignment",
+)  # fmt: skip
 
 
 def seconds(command: list[str], repeats: int = 3) -> float:
@@ -43,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
         if not args.config:
             flags += ["--output-root", folder, "--max-samples", "4", "--max-steps", "1"]
             subprocess.run(["./runAll.sh", *flags], check=True, capture_output=True, cwd=common.ROOT)
-        stages = {name: seconds([python, f"scripts/{name}.py", *flags]) for name in DATA}
+        stages = {name: seconds([python, f"scripts/{name}.py", *flags]) for name in STAGES}
         chain = seconds(["./runAll.sh", *flags], 1)
     empty = seconds([python, "-c", "pass"])
     slowest = max(helps, key=helps.__getitem__)

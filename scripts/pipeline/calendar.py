@@ -12,6 +12,7 @@ import json
 import re
 from datetime import date, timedelta
 from functools import cache
+from itertools import groupby
 from typing import Any
 
 from pipeline.paths import CONFIG_DIR
@@ -148,20 +149,24 @@ def _filled(phrase: str, slots: dict[str, str], group: str = "(") -> str:
 
 
 @cache
-def _phrases() -> list[tuple[str, re.Pattern[str]]]:
+def _phrases() -> list[tuple[str, str]]:
     """(name, regex) of every phrase, those first that others may begin with; the groups of a regex are its slots."""
-    return [
-        (name, re.compile(_filled(phrase, _slots())))
-        for name, phrases in book()["phrases"].items()
-        for phrase in phrases
-    ]
+    return [(name, _filled(phrase, _slots())) for name, phrases in book()["phrases"].items() for phrase in phrases]
+
+
+_compiled = cache(re.compile)
+"""A phrase's regex when it is first tried: all of them take half a second."""
 
 
 @cache
 def _sayings() -> re.Pattern[str]:
     """Whatever may say days, or is quoted."""
-    said = "|".join(regex.pattern for _, regex in _phrases())
-    return re.compile(f"(?P<quoted>{QUOTED})|(?<![\\w-])(?:{said}|{_slots()['date']})(?![\\w-])")
+    parts = [phrase.rpartition("{") for phrases in book()["phrases"].values() for phrase in phrases]
+    said = []
+    for end, group in groupby(parts, key=lambda part: part[1] + part[2]):  # written once for its neighbours: days are long
+        starts = "|".join(_filled(start, _slots()) for start, _, _ in group)
+        said.append(f"(?:{starts}){_filled(end, _slots())}")
+    return re.compile(f"(?P<quoted>{QUOTED})|(?<![\\w-])(?:{'|'.join(said)}|{_slots()['date']})(?![\\w-])")
 
 
 def read_day(text: str) -> date | None:
@@ -198,7 +203,7 @@ def _read_span(said: str, today: date) -> Span | None:
     if said in _names("weekdays"):
         return span_of("last {weekday}", today, _number_of(said))
     for name, regex in _phrases():
-        if not (match := regex.fullmatch(said)):
+        if not (match := _compiled(regex).fullmatch(said)):
             continue
         if name in ("since", "range"):
             spans = [_read_span(slot, today) for slot in match.groups()]
