@@ -163,7 +163,9 @@ def _sayings() -> re.Pattern[str]:
     """Whatever may say days, or is quoted."""
     parts = [phrase.rpartition("{") for phrases in book()["phrases"].values() for phrase in phrases]
     said = []
-    for end, group in groupby(parts, key=lambda part: part[1] + part[2]):  # written once for its neighbours: days are long
+    for end, group in groupby(
+        parts, key=lambda part: part[1] + part[2]
+    ):  # written once for its neighbours: days are long
         starts = "|".join(_filled(start, _slots()) for start, _, _ in group)
         said.append(f"(?:{starts}){_filled(end, _slots())}")
     return re.compile(f"(?P<quoted>{QUOTED})|(?<![\\w-])(?:{'|'.join(said)}|{_slots()['date']})(?![\\w-])")
