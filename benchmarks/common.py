@@ -34,6 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser, sides: tuple[str, ...]) -> No
     parser.add_argument("--side", choices=sides, help=argparse.SUPPRESS)
 
 
+def micro_batch(args: argparse.Namespace, *, embedded: int, large: int) -> int:
+    """Rows of the baseline's micro-batch: what is given, else what fits the model's size and device; K at most."""
+    fits = embedded if args.model == "embedded" or args.device == "cuda" else large
+    return min(args.rows, args.micro_batch or fits)
+
+
 def load_model(name: str, device: str) -> Any:
     """The embedded base in float32, or the shape of Gemma 3 270M with random weights."""
     import torch

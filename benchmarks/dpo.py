@@ -100,9 +100,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--labels", type=int, default=70, help="L: tokens of chosen and of rejected")
     parser.add_argument("--micro-batch", type=int, help="the baseline's pairs (default: 8 embedded, 2 for 270M)")
     args = parser.parse_args(argv)
-    args.micro_batch = min(
-        args.rows, args.micro_batch or (8 if args.model == "embedded" or args.device == "cuda" else 2)
-    )
+    args.micro_batch = common.micro_batch(args, embedded=8, large=2)
     if args.side:
         print(json.dumps({"baseline": baseline, "ours": ours}[args.side](args)))
         return 0

@@ -31,8 +31,8 @@ def prompts_of(args: argparse.Namespace) -> tuple[list[list[int]], list[dict[str
     for number in range(args.schemas):
         document = data.schema_document(random.Random(f"generate-{number}"), args.rows)
         prompts += encoder.prompts(document)
-        text = document.rows[0][0].partition("Schema: ")[2].partition("\nToday: ")[0]
-        schemas += [json.loads(text)] * args.rows
+        schema, _ = json.JSONDecoder().raw_decode(document.rows[0][0].partition("Schema: ")[2])
+        schemas += [schema] * args.rows
     return prompts, schemas
 
 

@@ -74,9 +74,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--labels", type=int, default=70, help="L: supervised tokens of a row")
     parser.add_argument("--micro-batch", type=int, help="the baseline's (default: 16 embedded, 4 for 270M: what fits)")
     args = parser.parse_args(argv)
-    args.micro_batch = min(
-        args.rows, args.micro_batch or (16 if args.model == "embedded" or args.device == "cuda" else 4)
-    )
+    args.micro_batch = common.micro_batch(args, embedded=16, large=4)
     if args.side:
         print(json.dumps({"baseline": baseline, "ours": ours}[args.side](args)))
         return 0

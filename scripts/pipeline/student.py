@@ -143,7 +143,7 @@ class Placement:
 def place(student: SimpleNamespace, *, trains: bool = False) -> Placement:
     """Backend, device and dtype of these options. Raises UserError where they cannot be had.
 
-    Unsloth trains; answers are decoded by transformers' model everywhere, whose attention takes shared prefixes.
+    Unsloth trains; a stage that only asks loads transformers' model, whose attention takes shared prefixes.
     """
     import torch
 
