@@ -290,13 +290,14 @@ MEASURED = {
     "refusals": lambda rng, rows: data.small_rows(rng, rows, described=0.0, most=2, refused=1.0),
     "linked_small": lambda rng, rows: data.small_rows(rng, rows, described=0.0, links=True),
     "linked_schema": lambda rng, rows: data.schema_document(rng, rows, (2, 3), short=True, refused=0.3, links=True),
+    "instance": data.instance_document,
 }
 """Kinds of documents that a finished base is measured by: rng and rows -> document."""
 
 DOCUMENTS = MEASURED | {
     "short_recall": lambda rng, rows: data.recall_document(rng, rows, (3, 8)),
     "recall": lambda rng, rows: data.recall_document(rng, rows, (4, 40)),
-    "instance": data.instance_document,
+    "flat_instance": lambda rng, rows: data.instance_document(rng, rows, 0, 4),
     "dates": lambda rng, rows: data.date_document(rng, 2 * rows),
     "list": lambda rng, rows: data.list_document(rng, 2 * rows),
     "same": lambda rng, rows: data.pair_rows(rng, 3 * rows, "same"),

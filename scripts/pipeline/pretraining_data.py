@@ -10,7 +10,6 @@ sequences that teach induction (in-context copying, Olsson et al. 2022, arXiv 22
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +28,8 @@ from pipeline.made_up_language import (
     name_in_style,
     say_day,
 )
-from pipeline.prompts import minify, render_content
+from pipeline.made_up_schemas import AnySchema
+from pipeline.prompts import minify, render_content, with_links
 
 
 @dataclass
@@ -329,56 +329,21 @@ def recall_document(rng: random.Random, rows: int, size: tuple[int, int] = (4, 2
     return Document(result)
 
 
-def _shape(rng: random.Random, words: Words, depth: int, style: str) -> tuple[dict[str, Any], Callable[[], Any]]:
-    """A random JSON Schema and a function that draws an instance of it."""
-    kind = rng.choice(("enum", "text", "integer", "boolean", "date", "list", "object", "object"))
-    if kind == "object" and depth > 0:
-        parts = {}
-        for _ in range(rng.randint(1, 4)):
-            name = name_in_style(words.phrase(), style)
-            parts[name] = (*_shape(rng, words, depth - 1, style), rng.random() < 0.7)
-        schema: dict[str, Any] = {"type": "object", "properties": {name: part[0] for name, part in parts.items()}}
-        schema["required"] = [name for name, part in parts.items() if part[2]]
-        schema["additionalProperties"] = False
-        return schema, lambda: {n: draw() for n, (_, draw, need) in parts.items() if need or rng.random() < 0.5}
-    if kind == "list" and depth > 0:
-        item, draw = _shape(rng, words, depth - 1, style)
-        return {"type": "array", "items": item}, lambda: [draw() for _ in range(rng.randint(1, 3))]
-    if kind == "enum":
-        values = [words.word() for _ in range(rng.randint(2, 4))]
-        return {"enum": values}, lambda: rng.choice(values)
-    if kind == "integer":
-        return {"type": "integer"}, lambda: draw_number(rng, "integer")[1]
-    if kind == "boolean":
-        return {"type": "boolean"}, lambda: rng.random() < 0.5
-    if kind == "date":
-        return {"type": "string", "format": "date"}, lambda: draw_day(rng).isoformat()
-    return {"type": "string"}, lambda: Words(rng).phrase(0.05)
+def instance_document(
+    rng: random.Random, rows: int, depth: int | None = None, most: int = 6, refused: float = 0.1
+) -> Document:
+    """A closed schema of any shape as a user's own stands in a prompt; each row says an instance and its answer writes it.
 
-
-def _say_instance(rng: random.Random, value: Any, name: str = "") -> str:
-    if isinstance(value, dict):
-        inner = ", ".join(_say_instance(rng, part, key) for key, part in value.items())
-        return f"{name} ({inner})" if name else inner
-    if isinstance(value, list):
-        return f"{name} [" + "; ".join(_say_instance(rng, part) for part in value) + "]"
-    said = minify(value) if isinstance(value, bool | int) or rng.random() < 0.3 else str(value)
-    return f"{name} {said}".strip()
-
-
-def instance_document(rng: random.Random, rows: int) -> Document:
-    """A closed schema of any shape; each row says an instance and its answer writes it."""
+    Objects stand in objects and lists `depth` deep, 0 to 2 where it is not given, and have `most` properties at most. A
+    share `refused` names a property that the schema does not have.
+    """
     words = Words(rng)
-    style = rng.choice(STYLES)
-    while True:
-        schema, draw = _shape(rng, words, rng.choice((1, 2, 2, 3)), style)
-        if schema.get("type") == "object":
-            break
+    drawn = AnySchema(rng, words, rng.choice((0, 1, 1, 2)) if depth is None else depth, most)
     today = draw_day(rng)
     result = []
     for _ in range(rows):
-        instance = draw()
-        result.append((render_content(schema, _say_instance(rng, instance), today), minify(instance)))
+        text, answer = drawn.request(words.more(), refused)
+        result.append((render_content(drawn.schema, with_links(drawn.schema, text, today), today), minify(answer)))
     return Document(result)
 
 

@@ -1,0 +1,230 @@
+"""JSON Schemas of any shape in made-up words, and how a document says values that satisfy them.
+
+What a user's own schema asks of a student: to write what is said in the schema's order and nesting, whatever the order of
+the request. Names, values and the words between them are drawn anew for each document.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.dsl import refusal, suggestion_of, with_refusal
+from pipeline.linking import words_of
+from pipeline.made_up_language import COMMON, STYLES, Words, draw_day, draw_number, draw_text, name_in_style, say_day
+from pipeline.prompts import minify
+
+Say = Callable[[Words], tuple[str, Any]]
+"""How a value is said, and the value, in words of one row."""
+
+_known = Words(random.Random(10), varied=False)
+YES, NO = (tuple(_known.word() for _ in range(3)) for _ in range(2))
+"""What truth values are called beside true and false: no schema says it, so that it has to be known."""
+
+
+@dataclass
+class Part:
+    """A subschema, and how its values are said."""
+
+    schema: dict[str, Any]
+    say: Say
+
+
+class AnySchema:
+    """The schema of one document and the manner in which its values are said, both drawn once.
+
+    `depth` is how deep objects stand in objects and lists, `most` how many properties an object has.
+    """
+
+    def __init__(self, rng: random.Random, words: Words, depth: int, most: int) -> None:
+        self.rng, self.words = rng, words
+        self.style, self.value_style = rng.choice(STYLES), rng.choice(STYLES)
+        word = lambda: f" {words.word()} "
+        self.links = tuple(rng.choice((" ", ": ", " = ", " : ", word(), word())) for _ in range(rng.randint(2, 5)))
+        self.ands = (word(), rng.choice((" & ", " + ", word())))
+        self.only = rng.choice(("", f"{words.word()} ", f"{words.word()} "))
+        self.brackets = rng.choice(("()", "()", "()", "[]", "{}"))
+        self.between = rng.choice((", ", ", ", ", ", " ; "))
+        self.title = words.phrase()
+        filler = lambda: rng.choice(("", f"{words.word()} ", f"{words.word()} {words.word()} "))
+        ends = (": ", ", ", f" {words.word()} ")
+        self.frames = ("", *(f"{filler()}{self.title}{rng.choice(ends)}" for _ in range(4)))
+        self.ends = ("", "", f", {words.word()}", f", {words.word()} {words.word()}")
+        self.remarks = rng.random() < 0.35
+        self.definitions: dict[str, Any] = {}
+        self.root = self._object(depth, most)
+        self.schema = with_refusal({"title": self.title} | self.root.schema | self._definitions())
+
+    def _definitions(self) -> dict[str, Any]:
+        return {"$defs": self.definitions} if self.definitions else {}
+
+    # ---- the schema
+
+    def _part(self, depth: int, most: int) -> Part:
+        draw = self.rng.random()
+        if depth > 0 and draw < 0.2:
+            return self._named(self._object(depth - 1, min(most, 3)))
+        if draw < 0.4:
+            return self._list(depth, most)
+        kinds = (self._text, self._text, self._text, self._enum, self._enum, self._number, self._number)
+        return self.rng.choice((*kinds, self._truth, self._date, self._code))()
+
+    def _named(self, part: Part) -> Part:
+        """The part by itself, or under a name that a reference stands for."""
+        if self.rng.random() < 0.7:
+            return part
+        name = next(word for word in iter(self.words.word, "") if word.isascii())  # it stands in an address
+        self.definitions[name] = part.schema
+        return Part({"$ref": f"#/$defs/{name}"}, part.say)
+
+    def _described(self, schema: dict[str, Any]) -> dict[str, Any]:
+        if self.remarks and self.rng.random() < 0.5:
+            return schema | {"description": " ".join(self.words.word() for _ in range(self.rng.randint(2, 6)))}
+        return schema
+
+    def _object(self, depth: int, most: int) -> Part:
+        rng = self.rng
+        parts = {
+            name_in_style(self.words.phrase(), self.style): self._part(depth, most)
+            for _ in range(rng.randint(1 if most < 4 else 2, most))
+        }
+        needed = [name for name in parts if rng.random() < 0.5]
+        schema: dict[str, Any] = {
+            "type": "object",
+            "properties": {name: self._described(part.schema) for name, part in parts.items()},
+        }
+        schema |= {"required": needed} if needed else {}
+        return Part(schema | {"additionalProperties": False}, lambda words: self._say_object(words, parts, needed))
+
+    def _list(self, depth: int, most: int) -> Part:
+        rng = self.rng
+        if depth > 0 and rng.random() < 0.6:
+            item = self._named(self._object(depth - 1, min(most, 3)))
+        else:
+            item = rng.choice((self._text, self._text, self._enum, self._number))()
+        bounds = rng.choice(
+            ({}, {"minItems": 1}, {"minItems": 1, "maxItems": rng.randint(3, 9)}, {"uniqueItems": True})
+        )
+        return Part({"type": "array", "items": item.schema} | bounds, lambda words: self._say_list(words, item))
+
+    def _text(self) -> Part:
+        rng, words = self.rng, self.words
+        shown = [words.phrase() for _ in range(2)] if rng.random() < 0.25 else []
+        schema: dict[str, Any] = {"type": "string"} | rng.choice(
+            ({}, {}, {"minLength": 1}, {"maxLength": rng.choice((40, 80, 200))})
+        )
+
+        def say(mine: Words) -> tuple[str, Any]:
+            if shown and rng.random() < 0.3:
+                return self._said_text(rng.choice(shown))
+            if rng.random() < 0.75:
+                return self._said_text(mine.phrase(0.05))
+            value = draw_text(rng, mine)
+            return minify(value), value
+
+        return Part(schema | ({"examples": shown} if shown else {}), say)
+
+    def _said_text(self, value: str) -> tuple[str, str]:
+        return (value if self.rng.random() < 0.5 else minify(value)), value
+
+    def _enum(self) -> Part:
+        rng = self.rng
+        values = [name_in_style(self.words.phrase(), self.value_style) for _ in range(rng.choice((2, 3, 3, 4, 5)))]
+        schema: dict[str, Any] = {"enum": values} if rng.random() < 0.6 else {"type": "string", "enum": values}
+        if rng.random() < 0.2:
+            schema["default"] = rng.choice(values)
+
+        def say(_: Words) -> tuple[str, Any]:
+            value = rng.choice(values)
+            return rng.choice((words_of(value), words_of(value), minify(value))), value
+
+        return Part(schema, say)
+
+    def _number(self) -> Part:
+        rng = self.rng
+        kind = rng.choice(("integer", "integer", "number"))
+        bounds = rng.choice(({}, {"minimum": 0}, {"minimum": 0, "maximum": 10 ** rng.randint(5, 6)}, {"default": 10}))
+
+        def say(_: Words) -> tuple[str, Any]:
+            value = draw_number(rng, kind)[1]
+            return minify(value), value
+
+        return Part({"type": kind} | bounds, say)
+
+    def _truth(self) -> Part:
+        def say(_: Words) -> tuple[str, Any]:
+            value = self.rng.random() < 0.5
+            return self.rng.choice((minify(value), *(YES if value else NO))), value
+
+        return Part({"type": "boolean"}, say)
+
+    def _date(self) -> Part:
+        def say(_: Words) -> tuple[str, Any]:
+            day = draw_day(self.rng)
+            return say_day(self.rng, day), day.isoformat()
+
+        return Part({"type": "string", "format": "date"}, say)
+
+    def _code(self) -> Part:
+        """Strings of a form: times, addresses, numbers with a prefix."""
+        rng = self.rng
+        letters = lambda most: "".join(rng.choice(COMMON) for _ in range(rng.randint(2, most)))
+        kind = rng.choice(("time", "email", "code", "uri"))
+        schema = {
+            "time": {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"},
+            "email": {"type": "string", "format": "email"},
+            "code": {"type": "string", "pattern": "^[a-z]{2,3}-[0-9]+$"},
+            "uri": {"type": "string", "format": "uri"},
+        }[kind]
+
+        def say(_: Words) -> tuple[str, Any]:
+            value = {
+                "time": lambda: f"{rng.randrange(24):02d}:{rng.randrange(60):02d}",
+                "email": lambda: f"{letters(7)}@{letters(9)}.{rng.choice(('com', 'org', 'net'))}",
+                "code": lambda: f"{letters(3)}-{rng.randrange(1000)}",
+                "uri": lambda: f"https://{letters(9)}.{rng.choice(('com', 'org', 'net'))}/{letters(7)}",
+            }[kind]()
+            return (minify(value) if rng.random() < 0.8 else value), value
+
+        return Part(schema, say)
+
+    # ---- saying
+
+    def _say_object(self, words: Words, parts: dict[str, Part], needed: list[str]) -> tuple[str, dict[str, Any]]:
+        rng = self.rng
+        wanted = [name for name in parts if name in needed or rng.random() < 0.5] or [rng.choice(list(parts))]
+        said, value = {}, {}
+        for name in wanted:
+            text, value[name] = parts[name].say(words)
+            called = words_of(name) if rng.random() < 0.9 else minify(name)
+            said[name] = f"{called}{rng.choice(self.links)}{self._whole(text, value[name])}"
+        order = list(said.values())
+        if rng.random() < 0.85:
+            rng.shuffle(order)
+        return self.between.join(order), value
+
+    def _say_list(self, words: Words, item: Part) -> tuple[str, list[Any]]:
+        pairs = {
+            minify(value): (said, value)
+            for said, value in (item.say(words) for _ in range(self.rng.choice((1, 1, 2, 2, 3))))
+        }
+        said = [self._whole(text, value) for text, value in pairs.values()]
+        text = self.only + said[0] if len(said) == 1 else self.rng.choice(self.ands).join(said)
+        return text, [value for _, value in pairs.values()]
+
+    def _whole(self, text: str, value: Any) -> str:
+        return f"{self.brackets[0]}{text}{self.brackets[1]}" if isinstance(value, dict) else text
+
+    def request(self, words: Words, refused: float) -> tuple[str, dict[str, Any]]:
+        """A request and its answer; a share `refused` names a property that the schema does not have."""
+        rng = self.rng
+        text, value = self.root.say(words)
+        if rng.random() < refused:
+            name = words.word()
+            extra = f"{name} {minify(words.phrase())}"
+            text = self.between.join((extra, text) if rng.random() < 0.3 else (text, extra))
+            value = refusal(f"field {name}", suggestion_of(self.root.schema["properties"]))
+        text = rng.choice(self.frames) + text + rng.choice(self.ends)
+        return (text[0].upper() + text[1:] if rng.random() < 0.3 else text), value
