@@ -97,6 +97,27 @@ def test_schema_documents_answer_with_instances_of_their_schema():
             assert SchemaJudge(schema).validator.is_valid(json.loads(completion)), completion
 
 
+def test_documents_of_any_schema_are_answered_in_its_order_whatever_the_request_s():
+    from pipeline.asts import SchemaJudge
+
+    refused = nested = reordered = 0
+    for number in range(40):
+        for prompt, completion in data.instance_document(random.Random(number), 3).rows:
+            head, _, request = prompt.rpartition("\nRequest: ")
+            schema = json.loads(re.search(r"^Schema: (.*)$", head, re.MULTILINE)[1])
+            answer = json.loads(completion)
+            assert SchemaJudge(schema).is_valid(answer), completion
+            if "refusal" in answer:
+                refused += 1
+                continue
+            names = [name for name in schema["anyOf"][0]["properties"] if name in answer]
+            assert list(answer) == names
+            nested += any(isinstance(value, dict) for value in answer.values())
+            places = [request.find(f"[{name}]") for name in names]
+            reordered += places != sorted(places)
+    assert min(refused, nested, reordered) > 5, (refused, nested, reordered)
+
+
 def test_what_stands_between_steps_is_in_the_schema_or_a_word_of_all_documents_that_the_teacher_does_not_say():
     words = separators(Words.pieces)
     assert len(words) > 90
