@@ -31,7 +31,7 @@ from pipeline.errors import UserError
 from pipeline.paths import Layout
 from pipeline.prompts import minify
 
-VERSION = 8
+VERSION = 9
 FEW = 8
 COUPLING = {"if", "dependentRequired", "dependentSchemas", "anyOf", "oneOf", "allOf", "not"}
 """Keywords through which one part of a schema depends on the properties of another."""
@@ -350,7 +350,7 @@ def build_own(schemas: dict[str, Any], options: SimpleNamespace) -> tuple[list[d
     if len(accepted) < FEW:
         originals = [row for row in rows if "variant" not in row]
         for row in originals:
-            row["shared"] = max(8, options.schemas.train_schemas // len(rows)) * 8
+            row["shared"] = max(32, options.schemas.train_schemas // len(rows)) * 8
     return rows, refused
 
 
