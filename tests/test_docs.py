@@ -19,7 +19,7 @@ OTHER_FLAGS = {
     "--seed", "--ollama", "--schema", "--compile", "--model", "--device", "--steps", "--rows", "--simulations", "--start",
     "--every", "--sources", "--measure", "--from-stage", "--vary",
     "--num-processes", "--num-machines", "--machine-rank", "--main-process-ip", "--multi-gpu", "--cpu",  # accelerate's
-    "--parallel", "--repeats", "--models", "--micro-batch", "--tokens",
+    "--parallel", "--repeats", "--models", "--against", "--micro-batch", "--tokens",
 }  # fmt: skip
 
 
