@@ -48,7 +48,7 @@ from pipeline.progress import Progress
 from pipeline.prompts import form_of_rows
 from pipeline.teacher import make_teacher, teacher_facts
 
-VERSION = 9
+VERSION = 10
 
 
 def choose_model(options: SimpleNamespace, layout: Layout, base: bool) -> tuple[str, Path | None]:

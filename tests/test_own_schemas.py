@@ -31,6 +31,7 @@ from pipeline.key_order import KeyOrder
 from pipeline.linking import words_of
 from pipeline.own_examples import read_examples
 from pipeline.prompts import minify
+from pipeline.rewrite import named_only
 
 EXAMPLES = ROOT / "examples"
 
@@ -171,6 +172,50 @@ def test_what_cannot_be_enforced_is_named_and_left_to_validation():
     text, unenforced = enforceable(schema)
     assert unenforced == ("contains",)
     assert "integer" in (text or "")
+
+
+A, B = ({"type": "object", "properties": {name: {"type": "integer"}}} for name in "ab")
+
+
+@pytest.mark.parametrize(
+    "schema, named, other",
+    [
+        (A, {"a": 1}, {"a": 1, "b": 2}),
+        (with_refusal(A), {"a": 1}, {"a": 1, "b": 2}),
+        ({"type": "array", "items": A}, [{"a": 1}], [{"a": 1, "b": 2}]),
+        ({"anyOf": [A, B]}, {"b": 1}, {"a": 1, "b": 2}),
+        ({"properties": {"x": {"$ref": "#/$defs/one"}}, "type": "object", "$defs": {"one": A}}, {"x": {"a": 1}}, {"x": {"b": 2}}),
+        ({"type": "object", "additionalProperties": A}, {"x": {"a": 1}}, {"x": {"a": 1, "b": 2}}),
+    ],
+)  # fmt: skip
+def test_a_student_is_held_to_properties_that_its_schema_names(schema, named, other):
+    assert accepts(schema, other)
+    assert accepts(named_only(schema), named)
+    assert not accepts(named_only(schema), other)
+    assert named_only(named_only(schema)) == named_only(schema)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"allOf": [A, B]},
+        {**A, "allOf": [B]},
+        {**A, "anyOf": [B, {"required": ["c"]}]},
+        {**A, "$ref": "#/$defs/one", "$defs": {"one": B}},
+        {"allOf": [{"$ref": "#/$defs/one"}, A], "$defs": {"one": B}},
+        {**A, "additionalProperties": True},
+        {**A, "patternProperties": {"^b": {"type": "integer"}}},
+        {**A, "required": ["b"]},
+        {**A, "minProperties": 2},
+        {**A, "dependentRequired": {"a": ["b"]}},
+        {"type": "object", "required": ["a"]},
+    ],
+    ids=lambda schema: " ".join(schema),
+)
+def test_properties_that_a_schema_may_have_from_elsewhere_stay_possible(schema):
+    value = {"a": 1, "b": 2}
+    assert Draft202012Validator(schema).is_valid(value)
+    assert Draft202012Validator(named_only(schema)).is_valid(value)
 
 
 @pytest.mark.parametrize("before", [{}, {"additionalProperties": {"type": "integer"}}, {"required": ["a"]}])

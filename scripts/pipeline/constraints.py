@@ -8,9 +8,9 @@ from typing import Any
 
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 
-from pipeline.json_schemas import children
+from pipeline.json_schemas import children, with_part
 from pipeline.prompts import minify
-from pipeline.rewrite import to_grammar
+from pipeline.rewrite import named_only, to_grammar
 
 EVERYTHING = "everything"
 CLASS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]")
@@ -50,15 +50,6 @@ def _problem(schema: Any) -> str | None:
     return matcher.get_error() if matcher.is_error() else None
 
 
-def _with_part(schema: dict[str, Any], path: tuple[Any, ...], part: Any) -> dict[str, Any]:
-    """A copy of a schema with another subschema at a path of `children`."""
-    if len(path) == 1:
-        return schema | {path[0]: part}
-    holder = schema[path[0]].copy()
-    holder[path[1]] = part
-    return schema | {path[0]: holder}
-
-
 def without(schema: Any, keys: set[str], formats: frozenset[str] = frozenset()) -> Any:
     """A schema without some keywords at any level: looser, since `not` goes before what stands below it.
 
@@ -79,7 +70,7 @@ def without(schema: Any, keys: set[str], formats: frozenset[str] = frozenset()) 
     if result.get("format") in formats:
         del result["format"]
     for path, part in list(children(result)):
-        result = _with_part(result, path, without(part, keys, formats))
+        result = with_part(result, path, without(part, keys, formats))
     if "$defs" in result:
         result["$defs"] = {name: without(part, keys, formats) for name, part in result["$defs"].items()}
     return result
@@ -114,7 +105,7 @@ def _well_read(schema: Any, unenforced: set[str]) -> Any:
     for path, part in [*children(result), *((("$defs", n), part) for n, part in result.get("$defs", {}).items())]:
         made = _well_read(part, unenforced)
         if made != part:
-            result = _with_part(result, path, made)
+            result = with_part(result, path, made)
     return result
 
 
@@ -174,8 +165,11 @@ class GrammarCompiler:
         self.compiled = cache(compile_grammar)
 
     def constraint(self, schema: dict[str, Any]) -> GrammarConstraint:
-        """A fresh constraint for one row. Raises ValueError where nothing of the schema can be enforced."""
-        text, unenforced = enforceable(schema)
+        """A fresh constraint for one row, which lets no property through that the schema does not speak of (`named_only`).
+
+        Raises ValueError where nothing of the schema can be enforced.
+        """
+        text, unenforced = enforceable(named_only(schema))
         if text is None:
             raise ValueError(", ".join(unenforced))
         matcher = matcher_of(self.tokenizer, self.compiled(text))

@@ -69,6 +69,15 @@ def children(schema: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], An
             yield from (((key, name), part) for name, part in value.items())
 
 
+def with_part(schema: dict[str, Any], path: tuple[Any, ...], part: Any) -> dict[str, Any]:
+    """A copy of a schema with another subschema at a path of `children`."""
+    if len(path) == 1:
+        return schema | {path[0]: part}
+    holder = schema[path[0]].copy()
+    holder[path[1]] = part
+    return schema | {path[0]: holder}
+
+
 def depth_of(value: Any) -> int:
     """Levels of nesting of a JSON value, without recursion."""
     deepest, open_values = 0, [(value, 1)]

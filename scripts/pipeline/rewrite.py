@@ -1,5 +1,7 @@
 """Schemas rewritten for what enforces them: `to_grammar` for constrained decoding, `to_format` for Ollama's `format`.
 
+`named_only` goes before `to_grammar` where a student answers: a grammar of its own properties alone.
+
 `to_grammar` says the same in keywords that a grammar can follow: `if/then/else`, `not`, `dependentRequired`,
 `dependentSchemas` and `oneOf` become `anyOf` of branches that exclude each other, where that can be done exactly. What
 cannot stays as it is, and the compiler names it. Answers are always validated against the original schema afterwards.
@@ -13,15 +15,57 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-from pipeline.json_schemas import children
+from pipeline.json_schemas import children, with_part
 
 ANNOTATIONS = (
     "description", "title", "examples", "$comment", "default", "deprecated", "readOnly", "writeOnly", "contentEncoding",
     "contentMediaType", "contentSchema",
 )  # fmt: skip
 TYPES = ("null", "boolean", "object", "array", "number", "string")
+COMBINING = ("$ref", "allOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
+"""Keywords by which more than one subschema speaks of the same object, or one that must not hold."""
+OF_OTHERS = ("additionalProperties", "patternProperties", "unevaluatedProperties", "propertyNames")
+"""Keywords that speak of properties without naming them."""
 MOST_BRANCHES = 6
 MOST_DEPTH = 6
+
+
+def named_only(schema: Any) -> Any:
+    """The schema, its objects with no properties but those that it names, where it says nothing of others.
+
+    JSON Schema lets any others through then, and students that a grammar bound made some up. What satisfies the result
+    satisfies the schema. Objects of which several subschemas speak at once stay as they are: none knows all names.
+    """
+    definitions = schema.get("$defs", {}) if isinstance(schema, dict) else {}
+    shared: set[str] = set()  # definitions that speak of an object together with others
+
+    def closed(part: Any, alone: bool) -> Any:
+        if not isinstance(part, dict):
+            return part
+        if "$ref" in part and (not alone or any(key in part for key in ("properties", "anyOf", *COMBINING[1:]))):
+            shared.add(part["$ref"].removeprefix("#/$defs/"))
+        names = part.get("properties")
+        inside = alone and not any(key in part for key in COMBINING) and not (names and "anyOf" in part)
+        result = part
+        for path, below in children(part):
+            kept = inside and path[0] in ("properties", "additionalProperties", "items", "prefixItems", "anyOf")
+            result = with_part(result, path, closed(below, kept))
+        needed = {
+            *part.get("required", ()),
+            *(n for pair in part.get("dependentRequired", {}).items() for n in pair[1]),
+        }
+        open_ended = any(key in part for key in OF_OTHERS) or part.get("minProperties", 0) > len(names or ())
+        if inside and names and not open_ended and needed <= set(names):
+            result = result | {"additionalProperties": False}
+        return result
+
+    while True:
+        known = len(shared)
+        own = {key: value for key, value in schema.items() if key != "$defs"} if definitions else schema
+        result = closed(own, alone=True)
+        parts = {name: closed(part, name not in shared) for name, part in definitions.items()}
+        if len(shared) == known:
+            return result | {"$defs": parts} if definitions else result
 
 
 def to_grammar(schema: Any) -> Any:
