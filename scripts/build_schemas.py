@@ -33,6 +33,9 @@ from pipeline.prompts import minify
 
 VERSION = 9
 FEW = 8
+"""Fewer schemas of a user's own than these are all trained on."""
+LEAST_ROWS = 256
+"""Train rows that each of such few schemas is asked for at least: 64 taught students of three schemas hardly anything."""
 COUPLING = {"if", "dependentRequired", "dependentSchemas", "anyOf", "oneOf", "allOf", "not"}
 """Keywords through which one part of a schema depends on the properties of another."""
 HELD_OUT = ("validation", "align", "test")
@@ -240,20 +243,13 @@ def _names_are_free(schema: Any) -> bool:
 
 
 def _variant(schema: Any, rng: random.Random, style: str | None) -> Any:
-    from pipeline.json_schemas import children
+    from pipeline.json_schemas import with_children
     from pipeline.linking import words_of
     from pipeline.made_up_language import name_in_style
 
     if not isinstance(schema, dict):
         return schema
-    result = dict(schema)
-    for path, part in children(schema):
-        if len(path) == 1:
-            result[path[0]] = _variant(part, rng, style)
-        else:
-            if result[path[0]] is schema[path[0]]:
-                result[path[0]] = schema[path[0]].copy()
-            result[path[0]][path[1]] = _variant(part, rng, style)
+    result = with_children(schema, lambda _, part: _variant(part, rng, style))
     if "$defs" in schema:
         result["$defs"] = {name: _variant(part, rng, style) for name, part in schema["$defs"].items()}
     if style and isinstance(said := schema.get("description"), str):
@@ -350,7 +346,7 @@ def build_own(schemas: dict[str, Any], options: SimpleNamespace) -> tuple[list[d
     if len(accepted) < FEW:
         originals = [row for row in rows if "variant" not in row]
         for row in originals:
-            row["shared"] = max(32, options.schemas.train_schemas // len(rows)) * 8
+            row["shared"] = max(LEAST_ROWS, options.schemas.train_schemas // len(rows) * 8)
     return rows, refused
 
 

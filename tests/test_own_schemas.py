@@ -208,6 +208,7 @@ def test_a_student_is_held_to_properties_that_its_schema_names(schema, named, ot
         {**A, "required": ["b"]},
         {**A, "minProperties": 2},
         {**A, "dependentRequired": {"a": ["b"]}},
+        {**A, "enum": [{"a": 1, "b": 2}]},
         {"type": "object", "required": ["a"]},
     ],
     ids=lambda schema: " ".join(schema),
@@ -216,6 +217,21 @@ def test_properties_that_a_schema_may_have_from_elsewhere_stay_possible(schema):
     value = {"a": 1, "b": 2}
     assert Draft202012Validator(schema).is_valid(value)
     assert Draft202012Validator(named_only(schema)).is_valid(value)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"items": A, "contains": B},
+        {"items": A, "anyOf": [{"items": B}, {"minItems": 9}]},
+        {"$ref": "#/$defs/list", "items": A, "$defs": {"list": {"items": B}}},
+        {"prefixItems": [{"patternProperties": {".": A}, "properties": {"x": B}}]},
+    ],
+    ids=lambda schema: " ".join(schema),
+)
+def test_items_of_which_several_schemas_speak_keep_the_properties_of_all(schema):
+    for value in ([{"a": 1, "b": 2}], [{"x": {"a": 1, "b": 2}}]):
+        assert Draft202012Validator(named_only(schema)).is_valid(value) == Draft202012Validator(schema).is_valid(value)
 
 
 @pytest.mark.parametrize("before", [{}, {"additionalProperties": {"type": "integer"}}, {"required": ["a"]}])

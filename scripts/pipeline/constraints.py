@@ -8,7 +8,7 @@ from typing import Any
 
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 
-from pipeline.json_schemas import children, with_part
+from pipeline.json_schemas import with_children
 from pipeline.prompts import minify
 from pipeline.rewrite import named_only, to_grammar
 
@@ -69,8 +69,7 @@ def without(schema: Any, keys: set[str], formats: frozenset[str] = frozenset()) 
             result["anyOf"] = either
     if result.get("format") in formats:
         del result["format"]
-    for path, part in list(children(result)):
-        result = with_part(result, path, without(part, keys, formats))
+    result = with_children(result, lambda _, part: without(part, keys, formats))
     if "$defs" in result:
         result["$defs"] = {name: without(part, keys, formats) for name, part in result["$defs"].items()}
     return result
@@ -102,10 +101,9 @@ def _well_read(schema: Any, unenforced: set[str]) -> Any:
     if any(map(misread, schema.get("patternProperties", {}))):
         unenforced.add("patternProperties")
         result = without(result, {"patternProperties"})
-    for path, part in [*children(result), *((("$defs", n), part) for n, part in result.get("$defs", {}).items())]:
-        made = _well_read(part, unenforced)
-        if made != part:
-            result = with_part(result, path, made)
+    result = with_children(result, lambda _, part: _well_read(part, unenforced))
+    if "$defs" in result:
+        result["$defs"] = {name: _well_read(part, unenforced) for name, part in result["$defs"].items()}
     return result
 
 

@@ -10,7 +10,7 @@ import json
 import re
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ SUBSCHEMAS = {
     "properties": NAMED, "patternProperties": NAMED, "dependentSchemas": NAMED,
 }  # fmt: skip
 """Keywords of 2020-12 that hold schemas: one, a list, or by name."""
+IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
+"""Those of them whose schemas speak of the same value as the schema around them; so does `$ref`."""
 IDENTITY = (
     "$id",
     "id",
@@ -69,13 +71,18 @@ def children(schema: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], An
             yield from (((key, name), part) for name, part in value.items())
 
 
-def with_part(schema: dict[str, Any], path: tuple[Any, ...], part: Any) -> dict[str, Any]:
-    """A copy of a schema with another subschema at a path of `children`."""
-    if len(path) == 1:
-        return schema | {path[0]: part}
-    holder = schema[path[0]].copy()
-    holder[path[1]] = part
-    return schema | {path[0]: holder}
+def with_children(schema: dict[str, Any], change: Callable[[str, Any], Any]) -> dict[str, Any]:
+    """A copy of a schema, each direct subschema as `change` of its keyword and of itself; keys stay in their order."""
+    result = dict(schema)
+    for path, part in children(schema):
+        key = str(path[0])
+        if len(path) == 1:
+            result[key] = change(key, part)
+        else:
+            if result[key] is schema[key]:
+                result[key] = schema[key].copy()
+            result[key][path[1]] = change(key, part)
+    return result
 
 
 def depth_of(value: Any) -> int:
@@ -314,7 +321,7 @@ def endless_reference(schema: Any) -> str | None:
         if "$ref" in part:
             yield part["$ref"].removeprefix("#/$defs/")
         for path, below in children(part):
-            if path[0] in ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas"):
+            if path[0] in IN_PLACE:
                 yield from applied(below)
 
     links = {name: set(applied(part)) for name, part in definitions.items()}

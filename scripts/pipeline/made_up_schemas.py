@@ -55,10 +55,8 @@ class AnySchema:
         self.remarks = rng.random() < 0.35
         self.definitions: dict[str, Any] = {}
         self.root = self._object(depth, most)
-        self.schema = with_refusal({"title": self.title} | self.root.schema | self._definitions())
-
-    def _definitions(self) -> dict[str, Any]:
-        return {"$defs": self.definitions} if self.definitions else {}
+        definitions = {"$defs": self.definitions} if self.definitions else {}
+        self.schema = with_refusal({"title": self.title} | self.root.schema | definitions)
 
     # ---- the schema
 

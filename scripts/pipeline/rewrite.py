@@ -12,20 +12,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
-from pipeline.json_schemas import children, with_part
+from pipeline.json_schemas import IN_PLACE, with_children
 
 ANNOTATIONS = (
     "description", "title", "examples", "$comment", "default", "deprecated", "readOnly", "writeOnly", "contentEncoding",
     "contentMediaType", "contentSchema",
 )  # fmt: skip
 TYPES = ("null", "boolean", "object", "array", "number", "string")
-COMBINING = ("$ref", "allOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
-"""Keywords by which more than one subschema speaks of the same object, or one that must not hold."""
-OF_OTHERS = ("additionalProperties", "patternProperties", "unevaluatedProperties", "propertyNames")
-"""Keywords that speak of properties without naming them."""
+COMBINING = {"$ref", "patternProperties", "contains", *IN_PLACE} - {"anyOf"}
+"""Keywords by which more than one subschema may speak of the same value; `anyOf` does so only beside others."""
+NOT_BY_NAME = {"additionalProperties", "unevaluatedProperties", "propertyNames", "enum", "const"}
+"""Keywords that speak of properties without naming them one by one."""
 MOST_BRANCHES = 6
 MOST_DEPTH = 6
 
@@ -34,7 +34,7 @@ def named_only(schema: Any) -> Any:
     """The schema, its objects with no properties but those that it names, where it says nothing of others.
 
     JSON Schema lets any others through then, and students that a grammar bound made some up. What satisfies the result
-    satisfies the schema. Objects of which several subschemas speak at once stay as they are: none knows all names.
+    satisfies the schema. Objects of which several subschemas speak at once stay as they are: none of those knows all names.
     """
     definitions = schema.get("$defs", {}) if isinstance(schema, dict) else {}
     shared: set[str] = set()  # definitions that speak of an object together with others
@@ -42,21 +42,16 @@ def named_only(schema: Any) -> Any:
     def closed(part: Any, alone: bool) -> Any:
         if not isinstance(part, dict):
             return part
-        if "$ref" in part and (not alone or any(key in part for key in ("properties", "anyOf", *COMBINING[1:]))):
+        if "$ref" in part and not (alone and part.keys() - {"$ref"} <= set(ANNOTATIONS)):
             shared.add(part["$ref"].removeprefix("#/$defs/"))
-        names = part.get("properties")
-        inside = alone and not any(key in part for key in COMBINING) and not (names and "anyOf" in part)
-        result = part
-        for path, below in children(part):
-            kept = inside and path[0] in ("properties", "additionalProperties", "items", "prefixItems", "anyOf")
-            result = with_part(result, path, closed(below, kept))
-        needed = {
-            *part.get("required", ()),
-            *(n for pair in part.get("dependentRequired", {}).items() for n in pair[1]),
-        }
-        open_ended = any(key in part for key in OF_OTHERS) or part.get("minProperties", 0) > len(names or ())
-        if inside and names and not open_ended and needed <= set(names):
-            result = result | {"additionalProperties": False}
+        parted = {"properties", "additionalProperties", "items", "prefixItems"}
+        by_itself = alone and not part.keys() & COMBINING and not ("anyOf" in part and part.keys() & parted)
+        result = with_children(part, lambda key, below: closed(below, by_itself and key in {"anyOf", *parted}))
+        names = part.get("properties", {})
+        needed = {*part.get("required", ()), *chain.from_iterable(part.get("dependentRequired", {}).values())}
+        enough = needed <= names.keys() and part.get("minProperties", 0) <= len(names)
+        if by_itself and names and enough and not part.keys() & NOT_BY_NAME:
+            result["additionalProperties"] = False
         return result
 
     while True:
@@ -120,16 +115,7 @@ class _Writer:
                 plain = {"anyOf" if k == "oneOf" else k: either if k == "oneOf" else v for k, v in plain.items()}
         if parts:
             plain["allOf"] = [*plain.get("allOf", []), *parts]
-        result = dict(plain)
-        for path, part in children(plain):
-            if len(path) == 1:
-                result[path[0]] = self.write(part)
-            else:
-                holder = result[path[0]]
-                if holder is plain[path[0]]:
-                    holder = result[path[0]] = holder.copy()
-                holder[path[1]] = self.write(part)
-        return result
+        return with_children(plain, lambda _, part: self.write(part))
 
     def resolve(self, schema: Any, depth: int = 8) -> Any:
         """What a reference without siblings names."""
@@ -442,12 +428,4 @@ def _simple(schema: Any, definitions: dict[str, Any], levels: int) -> Any:
             result["enum"] = [value]
         elif key != "$defs":
             result[key] = value
-    for path, part in children(result):
-        if len(path) == 1:
-            result[path[0]] = _simple(part, definitions, levels)
-        else:
-            holder = result[path[0]]
-            if holder is schema.get(path[0]):
-                holder = result[path[0]] = holder.copy()
-            holder[path[1]] = _simple(part, definitions, levels)
-    return result
+    return with_children(result, lambda _, part: _simple(part, definitions, levels))

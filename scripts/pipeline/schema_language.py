@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.calendar import read_day
-from pipeline.json_schemas import children
+from pipeline.json_schemas import IN_PLACE, children
 from pipeline.language import say_date
 from pipeline.linking import words_of
 
@@ -61,7 +61,7 @@ RESERVED = {
     for text in (*tongue.links, *tongue.ands, *tongue.ends, tongue.yes, tongue.no, tongue.null, tongue.only)
     for word in re.findall(r"\w+", text)
 } | {"empty", "vide", "list", "liste", "content", "contenu", "aucun", "an", "une", "true", "false", "null"}  # fmt: skip
-APPLIED = ("allOf", "anyOf", "oneOf", "if", "then", "else", "dependentSchemas")
+APPLIED = tuple(key for key in IN_PLACE if key != "not")
 """Keywords whose schemas say something of the same value."""
 BARE = re.compile(r"[^\W\d_][\w-]*(?: [^\W\d_][\w-]*)*")
 DATE = re.compile(r"(\d{1,2}) (\w+) (\d{4})")
