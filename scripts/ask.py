@@ -1,8 +1,8 @@
 """Ask a student one question: the AST as JSON on stdout, everything else on stderr.
 
 In   a JSON Schema (FILE, or - for stdin where the request is an argument), a request (argument, or stdin)
-Out  stdout: the answer; stderr: the request with the days and spellings that rules found for it; exit status 0 for a
-     program, 1 for an answer that does not satisfy the schema, 3 for a refusal, 2 where something is missing
+Out  stdout: the answer; stderr: the request with the days, spellings and names that rules found for it; exit status 0
+     for a program, 1 for an answer that does not satisfy the schema, 3 for a refusal, 2 where something is missing
 
     uv run python scripts/ask.py --schema schema.json "paid invoices above 100 since march"
     uv run python scripts/ask.py --schema schema.json --ollama my-student "factures payees" | jq .steps

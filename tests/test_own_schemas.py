@@ -32,6 +32,7 @@ from pipeline.linking import words_of
 from pipeline.own_examples import read_examples
 from pipeline.prompts import minify
 from pipeline.rewrite import named_only
+from pipeline.schema_language import SchemaLanguage
 
 EXAMPLES = ROOT / "examples"
 
@@ -292,6 +293,11 @@ def test_requests_hold_their_instances_and_are_read_back(name, language):
         assert judge.error(read) is None
         assert judge.same(read, query.expected), query.text
         assert own_schemas.agrees(row, query.text, query.expected, judge)
+
+
+def test_a_whole_number_is_said_as_one():
+    said = SchemaLanguage({"properties": {"sum": {"type": "number"}}}, "en", "order")
+    assert said.say({"sum": 12.0}, random.Random(3)).rstrip(" ,pleasthnk").endswith("12")
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,10 @@ SUBSCHEMAS = {
 """Keywords of 2020-12 that hold schemas: one, a list, or by name."""
 IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
 """Those of them whose schemas speak of the same value as the schema around them; so does `$ref`."""
+APPLIED = tuple(key for key in IN_PLACE if key != "not")
+"""Keywords whose schemas say something of the same value."""
+ITEMS = ("prefixItems", "items", "contains")
+"""Keywords whose schemas say something of a list's items."""
 IDENTITY = (
     "$id",
     "id",
@@ -83,6 +87,33 @@ def with_children(schema: dict[str, Any], change: Callable[[str, Any], Any]) -> 
                 result[key] = schema[key].copy()
             result[key][path[1]] = change(key, part)
     return result
+
+
+def properties_in(schemas: list[Any], definitions: dict[str, Any], *, items: bool = False) -> dict[str, list[Any]]:
+    """Names of the properties that an object may have under these schemas, each with its schemas, in the order of the document.
+
+    References to `definitions` and what applies in place are gone through, and with `items` what lists hold, too.
+    """
+    found: dict[str, list[Any]] = {}
+    seen: set[int] = set()
+
+    def walk(part: Any) -> None:
+        if not isinstance(part, dict) or id(part) in seen:
+            return
+        seen.add(id(part))
+        for key, value in part.items():
+            if key == "properties":
+                for name, below in value.items():
+                    found.setdefault(name, []).append(below)
+            elif key == "$ref":
+                walk(definitions.get(value.removeprefix("#/$defs/"), True))
+            elif key in APPLIED or (items and key in ITEMS):
+                for _, below in children({key: value}):
+                    walk(below)
+
+    for schema in schemas:
+        walk(schema)
+    return found
 
 
 def depth_of(value: Any) -> int:

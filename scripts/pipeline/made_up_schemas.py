@@ -45,16 +45,17 @@ class AnySchema:
         self.links = tuple(rng.choice((" ", ": ", " = ", " : ", word(), word())) for _ in range(rng.randint(2, 5)))
         self.ands = (word(), rng.choice((" & ", " + ", word())))
         self.only = rng.choice(("", f"{words.word()} ", f"{words.word()} "))
-        self.brackets = rng.choice(("()", "()", "()", "[]", "{}"))
+        self.brackets = rng.choice(("()", "()", "()", "()", "{}", "[]"))
         self.between = rng.choice((", ", ", ", ", ", " ; "))
-        self.title = words.phrase()
-        filler = lambda: rng.choice(("", f"{words.word()} ", f"{words.word()} {words.word()} "))
-        ends = (": ", ", ", f" {words.word()} ")
-        self.frames = ("", *(f"{filler()}{self.title}{rng.choice(ends)}" for _ in range(4)))
         self.ends = ("", "", f", {words.word()}", f", {words.word()} {words.word()}")
         self.remarks = rng.random() < 0.35
         self.definitions: dict[str, Any] = {}
+        self.names: list[str] = []
         self.root = self._object(depth, most)
+        self.title = words.phrase() if rng.random() < 0.85 else f"{words.word()} {words_of(rng.choice(self.names))}"
+        filler = lambda: rng.choice(("", f"{words.word()} ", f"{words.word()} {words.word()} "))
+        ends = (": ", ", ", f" {words.word()} ")
+        self.frames = ("", *(f"{filler()}{self.title}{rng.choice(ends)}" for _ in range(4)))
         definitions = {"$defs": self.definitions} if self.definitions else {}
         self.schema = with_refusal({"title": self.title} | self.root.schema | definitions)
 
@@ -88,6 +89,7 @@ class AnySchema:
             name_in_style(self.words.phrase(), self.style): self._part(depth, most)
             for _ in range(rng.randint(1 if most < 4 else 2, most))
         }
+        self.names += parts
         needed = [name for name in parts if rng.random() < 0.5]
         schema: dict[str, Any] = {
             "type": "object",
@@ -103,7 +105,7 @@ class AnySchema:
         else:
             item = rng.choice((self._text, self._text, self._enum, self._number))()
         bounds = rng.choice(
-            ({}, {"minItems": 1}, {"minItems": 1, "maxItems": rng.randint(3, 9)}, {"uniqueItems": True})
+            ({}, {"minItems": 1}, {"minItems": 1, "maxItems": rng.randint(4, 9)}, {"uniqueItems": True})
         )
         return Part({"type": "array", "items": item.schema} | bounds, lambda words: self._say_list(words, item))
 
@@ -117,6 +119,8 @@ class AnySchema:
         def say(mine: Words) -> tuple[str, Any]:
             if shown and rng.random() < 0.3:
                 return self._said_text(rng.choice(shown))
+            if rng.random() < 0.04:  # so that not all names in a request are said as names
+                return self._said_text(words_of(rng.choice(self.names)))
             if rng.random() < 0.75:
                 return self._said_text(mine.phrase(0.05))
             value = draw_text(rng, mine)
@@ -166,12 +170,14 @@ class AnySchema:
         return Part({"type": "string", "format": "date"}, say)
 
     def _code(self) -> Part:
-        """Strings of a form: times, addresses, numbers with a prefix."""
+        """Strings of a form: times, points in time, addresses, numbers with a prefix."""
         rng = self.rng
+        clock = lambda: f"{rng.randrange(24):02d}:{rng.randrange(60):02d}"
         letters = lambda most: "".join(rng.choice(COMMON) for _ in range(rng.randint(2, most)))
-        kind = rng.choice(("time", "email", "code", "uri"))
+        kind = rng.choice(("time", "moment", "email", "code", "uri"))
         schema = {
             "time": {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"},
+            "moment": {"type": "string", "format": "date-time"},
             "email": {"type": "string", "format": "email"},
             "code": {"type": "string", "pattern": "^[a-z]{2,3}-[0-9]+$"},
             "uri": {"type": "string", "format": "uri"},
@@ -179,7 +185,8 @@ class AnySchema:
 
         def say(_: Words) -> tuple[str, Any]:
             value = {
-                "time": lambda: f"{rng.randrange(24):02d}:{rng.randrange(60):02d}",
+                "time": clock,
+                "moment": lambda: f"{draw_day(rng)}T{clock()}:{rng.choice(('00', '00', clock()[3:]))}Z",
                 "email": lambda: f"{letters(7)}@{letters(9)}.{rng.choice(('com', 'org', 'net'))}",
                 "code": lambda: f"{letters(3)}-{rng.randrange(1000)}",
                 "uri": lambda: f"https://{letters(9)}.{rng.choice(('com', 'org', 'net'))}/{letters(7)}",
@@ -206,7 +213,7 @@ class AnySchema:
     def _say_list(self, words: Words, item: Part) -> tuple[str, list[Any]]:
         pairs = {
             minify(value): (said, value)
-            for said, value in (item.say(words) for _ in range(self.rng.choice((1, 1, 2, 2, 3))))
+            for said, value in (item.say(words) for _ in range(self.rng.choice((1, 1, 2, 2, 3, 3, 4))))
         }
         said = [self._whole(text, value) for text, value in pairs.values()]
         text = self.only + said[0] if len(said) == 1 else self.rng.choice(self.ands).join(said)

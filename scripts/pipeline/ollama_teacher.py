@@ -42,6 +42,7 @@ ANSWER_RULES = f"""Rules:
 
 OWN_RULES = f"""Rules:
 - Write what the request asks for as the schema says it, and nothing that the request does not say.
+- Under the request stand the properties that rules found named in it; it may mean others, too, or not those.
 {SHARED_RULES}
 - Write JSON only."""
 

@@ -14,8 +14,9 @@ from functools import cache
 from typing import Any
 
 from pipeline.calendar import book, days_said, today_line
-from pipeline.dsl import SchemaField, answer_schema
+from pipeline.dsl import SchemaField, answer_schema, conditions_of
 from pipeline.linking import spellings_said
+from pipeline.outline import names_said
 from pipeline.reading import with_notes
 
 INSTRUCTIONS = (
@@ -25,9 +26,12 @@ INSTRUCTIONS = (
 REQUEST = "\nRequest: "
 """What stands between all that rows of one schema and date share and what is a row's own."""
 
+NAMED = "\nNamed: "
+"""What stands between a request and the properties that it names."""
 
-RULES_VERSION = 4
-"""Raised where `reading.py`, `calendar.py` or `linking.py` finds other days or spellings for a request than before."""
+RULES_VERSION = 5
+"""Raised where `reading.py`, `calendar.py`, `linking.py` or `outline.py` finds other days, spellings or names
+for a request than before."""
 
 _TEXT_OR_SMALL = re.compile(r'"(?:[^"\\]|\\.)*"|[0-9.]+e-[0-9]+')
 """A string of JSON, or a number near zero as Python writes it."""
@@ -55,10 +59,15 @@ def render_prompt(schema: dict[str, Any], query: str, current_date: str) -> list
 
 
 def with_links(schema: Any, query: str, today: date) -> str:
-    """The request as a prompt has it: behind its words the days and the schema's spellings that rules find for them."""
-    days = days_said(query, today)
-    spellings = spellings_said(query, minify(schema), [(start, end) for start, end, _ in days])
-    return with_notes(query, [*((end, shown) for _, end, shown in days if shown), *spellings])
+    """The request as a prompt has it: behind its words the days and the schema's spellings that rules find for them.
+
+    Under a request for a schema of another form than the shipped one stand the properties that it names.
+    """
+    days, text = days_said(query, today), minify(schema)
+    spellings = spellings_said(query, text, [(start, end) for start, end, _ in days])
+    request = with_notes(query, [*((end, shown) for _, end, shown in days if shown), *spellings])
+    named = "" if conditions_of(schema) else names_said(query, text, spellings)
+    return f"{request}{NAMED}{named}" if named else request
 
 
 def render_content(schema: dict[str, Any], request: str, today: date) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.calendar import read_day
-from pipeline.json_schemas import IN_PLACE, children
+from pipeline.json_schemas import APPLIED, children, properties_in
 from pipeline.language import say_date
 from pipeline.linking import words_of
 
@@ -61,8 +61,6 @@ RESERVED = {
     for text in (*tongue.links, *tongue.ands, *tongue.ends, tongue.yes, tongue.no, tongue.null, tongue.only)
     for word in re.findall(r"\w+", text)
 } | {"empty", "vide", "list", "liste", "content", "contenu", "aucun", "an", "une", "true", "false", "null"}  # fmt: skip
-APPLIED = tuple(key for key in IN_PLACE if key != "not")
-"""Keywords whose schemas say something of the same value."""
 BARE = re.compile(r"[^\W\d_][\w-]*(?: [^\W\d_][\w-]*)*")
 DATE = re.compile(r"(\d{1,2}) (\w+) (\d{4})")
 ISO = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
@@ -95,25 +93,7 @@ class SchemaLanguage:
 
     def properties(self, schemas: list[Any]) -> dict[str, list[Any]]:
         """Names of the properties that an object may have here, each with its schemas, in the order of the document."""
-        found: dict[str, list[Any]] = {}
-        seen: set[int] = set()
-
-        def walk(part: Any) -> None:
-            if not isinstance(part, dict) or id(part) in seen:
-                return
-            seen.add(id(part))
-            for key, value in part.items():
-                if key == "properties":
-                    for name, below in value.items():
-                        found.setdefault(name, []).append(below)
-                elif key == "$ref":
-                    walk(self.definitions.get(value.removeprefix("#/$defs/"), True))
-                elif key in APPLIED:
-                    for _, below in children({key: value}):
-                        walk(below)
-
-        for schema in schemas:
-            walk(schema)
+        found = properties_in(schemas, self.definitions)
         for part in self.reachable(schemas):
             needs = part.get("dependentRequired", {})
             for name in (*part.get("required", []), *(each for pair in needs.items() for each in (pair[0], *pair[1]))):
@@ -207,7 +187,7 @@ class SchemaLanguage:
         if isinstance(value, bool):
             return self.tongue.yes if value else self.tongue.no
         if not isinstance(value, str):
-            return json.dumps(value)
+            return json.dumps(int(value) if isinstance(value, float) and value.is_integer() else value)
         spoken = {said: words for words, said in self.spoken_values(schemas).items()}
         if value in spoken and rng.random() < 0.8:
             return spoken[value]
