@@ -205,3 +205,24 @@ def test_of_a_schema_of_your_own_names_and_values_are_linked_but_for_those_of_it
     assert linked("order field", minify(odd)) == "order field [field]"
     assert linked("x", "true") == "x"
     assert linked("x", "{}") == "x"
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("online no, require digit: OUI", "online [online] no [false], require digit [require_digit]: OUI [true]"),
+        ("online is set to non", "online [online] is set to non"),  # three words between them are too many
+        ("online set to non (online = yes)", "online [online] set to non [false] (online [online] = yes [true])"),
+        ("title yes, size oui", "title [title] yes, size [size] oui"),  # not true or false wherever it stands
+        ("online, no online \"no\" online nothing", "online [online], no online [online] \"no\" online [online] nothing"),
+        ("line is no [no] online true", "line is no [no] online [online] true"),
+    ],
+)  # fmt: skip
+def test_yes_and_no_behind_a_property_that_is_true_or_false_have_json_s_word_behind_them(said, shown):
+    truth = {"type": "boolean"}
+    schema = {
+        "properties": {"online": truth, "require_digit": truth, "title": {"type": "string"}, "size": truth},
+        "$defs": {"box": {"properties": {"size": {"type": "number"}}}},
+    }
+    assert linked(said, minify(schema)) == shown
+    assert linked("online no", minify({"properties": {"online": truth, "no": {}}})) == "online [online] no [no]"

@@ -26,6 +26,10 @@ MISSING = "?"
 """What stands behind the words between a field and a value that are none of the field's operators."""
 VALUE = rf"\d|{QUOTED}"
 """How a value begins that no schema lists."""
+TRUTHS = {"yes": "true", "oui": "true", "no": "false", "non": "false"}
+"""What people say for truth values beside their names in JSON."""
+TRUTH = re.compile(rf"[ :=]*(?:{WORD} ){{0,2}}?(?P<said>{'|'.join(TRUTHS)})(?!\w)")
+"""A truth value behind a property's name, two words between them at most ("online set to no")."""
 
 
 @dataclass
@@ -46,7 +50,8 @@ class Named:
 class Glossary:
     """A schema's phrases in lower case: those of its fields, what each field's conditions say, those before another step.
 
-    `phrases` has all of them by how they are written with their accents and without.
+    `phrases` has all of them by how they are written with their accents and without, `truths` the properties of a schema of
+    another form that are true or false.
     """
 
     fields: dict[str, Named]
@@ -55,6 +60,7 @@ class Glossary:
     said: re.Pattern[str]
     phrases: dict[str, str]
     spelling: Spelling
+    truths: set[str]
 
 
 class Found(NamedTuple):
@@ -92,19 +98,26 @@ def _values(schema: dict[str, Any]) -> dict[str, str]:
     return found | {lowered(phrase): value for phrase, value in said.items() if value in known}
 
 
-def _names_in(schema: Any) -> dict[str, str]:
-    """The words of properties' names and of enums' values, lower case -> spelling, where they stand for one of them alone."""
+def _names_in(schema: Any) -> tuple[dict[str, str], set[str]]:
+    """The words of properties' names and of enums' values, lower case -> spelling, where they stand for one of them alone; and
+    the names of properties that are true or false wherever they stand.
+    """
     own = schema["anyOf"][0] if can_refuse(schema) else schema
     open_schemas = [own, *(schema.get("$defs", {}).values() if isinstance(schema, dict) else ())]
     found: dict[str, set[str]] = {}
+    kinds: dict[str, set[bool]] = {}
     while open_schemas:
         part = open_schemas.pop()
         if isinstance(part, dict):
-            names = {lowered(said): name for name in part.get("properties", {}) for said in (words_of(name), name)}
+            properties = part.get("properties", {})
+            names = {lowered(said): name for name in properties for said in (words_of(name), name)}
+            for name, below in properties.items():
+                kinds.setdefault(name, set()).add(isinstance(below, dict) and below.get("type") == "boolean")
             for said, name in [*names.items(), *_values(part).items()]:
                 found.setdefault(said, set()).add(name)
             open_schemas += [child for _, child in children(part)]
-    return {said: names.pop() for said, names in found.items() if len(names) == 1 and len(said) > 1}
+    known = {said: names.pop() for said, names in found.items() if len(names) == 1 and len(said) > 1}
+    return known, {name for name, kind in kinds.items() if kind == {True}}
 
 
 def _as_typed(phrase: str) -> str:
@@ -113,9 +126,11 @@ def _as_typed(phrase: str) -> str:
 
 
 def glossary_of(
-    conditions: list[dict[str, Any]], step_phrases: Iterable[str] = (), names: dict[str, str] | None = None
+    conditions: list[dict[str, Any]],
+    step_phrases: Iterable[str] = (),
+    names: tuple[dict[str, str], set[str]] | None = None,
 ) -> Glossary:
-    """The phrases of these branches of the shipped DSL's conditions, or the `names` of a schema of another form."""
+    """The phrases of these branches of the shipped DSL's conditions, or of a schema of another form (see `_names_in`)."""
     named: dict[str, Named] = {}
     fields: dict[str, Named] = {}
     for condition in conditions:
@@ -129,7 +144,7 @@ def glossary_of(
         entry.values |= _values(parts["value"])
         entry.truths |= _truths(condition)
     if names is not None:
-        named = {"": Named("", values=names)}
+        named = {"": Named("", values=names[0])}
     steps = {lowered(said) for said in step_phrases}
     of_fields = ({*entry.operators, *entry.values, *entry.truths} for entry in named.values())
     phrases = {*fields, *steps}.union(*of_fields) - {""}
@@ -141,6 +156,7 @@ def glossary_of(
         re.compile(rf"{LEFT_ALONE}|(?<!\w)(?<!\bn')(?P<said>{longest_first})(?!\w)"),
         {folded(phrase): phrase for phrase in sorted(phrases)} | {phrase: phrase for phrase in phrases},
         Spelling({word: folded(word) for phrase in sorted(phrases) for word in re.findall(WORD, phrase)}),
+        names[1] if names else set(),
     )
 
 
@@ -164,8 +180,8 @@ def spellings_said(
     An operator is that of the field that was said before it, or that of the next one where its value stands between
     ("at least 3 items"); a value that of those fields, or else of any. Where the field does not have it nothing stands
     behind it. Behind a truth value, which is said by itself, stands its whole condition. Of a schema of another form the
-    names of properties and the values of enums are linked, said as words or as they are. What is quoted, in brackets or
-    between places `of_time` (start, end) is left alone.
+    names of properties and the values of enums are linked, said as words or as they are, and "yes" or "no" behind a property
+    that is true or false. What is quoted, in brackets or between places `of_time` (start, end) is left alone.
     """
     glossary = _glossary_of_schema(schema) if isinstance(schema, str) else schema
     text, places = glossary.spelling.mended(lowered(request))
@@ -178,6 +194,11 @@ def spellings_said(
     shown = [(one.end, _spelling(glossary, text, found, index)) for index, one in enumerate(found)]
     values = [time.start for time in times if read_day(text[time.start : time.stop])]
     values += [at for at in (m.start() for m in re.finditer(VALUE, text)) if not any(at in time for time in times)]
+    shown += [
+        (said.end(), TRUTHS[said["said"]])
+        for end, spelling in shown
+        if spelling in glossary.truths and (said := TRUTH.match(text, end)) and said["said"] not in glossary.phrases
+    ]
     shown += [(end, MISSING) for end in _unlisted(glossary, text, found, values)]
     return [(places[end], spelling) for end, spelling in shown if spelling]
 
