@@ -50,8 +50,7 @@ class Named:
 class Glossary:
     """A schema's phrases in lower case: those of its fields, what each field's conditions say, those before another step.
 
-    `phrases` has all of them by how they are written with their accents and without, `truths` the properties of a schema of
-    another form that are true or false.
+    `phrases` has all of them by how they are written with their accents and without, `truths` as in `Names`.
     """
 
     fields: dict[str, Named]
@@ -60,6 +59,17 @@ class Glossary:
     said: re.Pattern[str]
     phrases: dict[str, str]
     spelling: Spelling
+    truths: set[str]
+
+
+class Names(NamedTuple):
+    """What a schema of another form than the shipped one says by words.
+
+    `said` has the names of properties and the values of enums in words, lower case -> spelling, where they stand for one of
+    them alone; `truths` the names of properties that are true or false wherever they stand.
+    """
+
+    said: dict[str, str]
     truths: set[str]
 
 
@@ -98,10 +108,7 @@ def _values(schema: dict[str, Any]) -> dict[str, str]:
     return found | {lowered(phrase): value for phrase, value in said.items() if value in known}
 
 
-def _names_in(schema: Any) -> tuple[dict[str, str], set[str]]:
-    """The words of properties' names and of enums' values, lower case -> spelling, where they stand for one of them alone; and
-    the names of properties that are true or false wherever they stand.
-    """
+def _names_in(schema: Any) -> Names:
     own = schema["anyOf"][0] if can_refuse(schema) else schema
     open_schemas = [own, *(schema.get("$defs", {}).values() if isinstance(schema, dict) else ())]
     found: dict[str, set[str]] = {}
@@ -117,7 +124,7 @@ def _names_in(schema: Any) -> tuple[dict[str, str], set[str]]:
                 found.setdefault(said, set()).add(name)
             open_schemas += [child for _, child in children(part)]
     known = {said: names.pop() for said, names in found.items() if len(names) == 1 and len(said) > 1}
-    return known, {name for name, kind in kinds.items() if kind == {True}}
+    return Names(known, {name for name, kind in kinds.items() if kind == {True}})
 
 
 def _as_typed(phrase: str) -> str:
@@ -128,9 +135,9 @@ def _as_typed(phrase: str) -> str:
 def glossary_of(
     conditions: list[dict[str, Any]],
     step_phrases: Iterable[str] = (),
-    names: tuple[dict[str, str], set[str]] | None = None,
+    names: Names | None = None,
 ) -> Glossary:
-    """The phrases of these branches of the shipped DSL's conditions, or of a schema of another form (see `_names_in`)."""
+    """The phrases of these branches of the shipped DSL's conditions, or the `names` of a schema of another form."""
     named: dict[str, Named] = {}
     fields: dict[str, Named] = {}
     for condition in conditions:
@@ -144,7 +151,7 @@ def glossary_of(
         entry.values |= _values(parts["value"])
         entry.truths |= _truths(condition)
     if names is not None:
-        named = {"": Named("", values=names[0])}
+        named = {"": Named("", values=names.said)}
     steps = {lowered(said) for said in step_phrases}
     of_fields = ({*entry.operators, *entry.values, *entry.truths} for entry in named.values())
     phrases = {*fields, *steps}.union(*of_fields) - {""}
@@ -156,7 +163,7 @@ def glossary_of(
         re.compile(rf"{LEFT_ALONE}|(?<!\w)(?<!\bn')(?P<said>{longest_first})(?!\w)"),
         {folded(phrase): phrase for phrase in sorted(phrases)} | {phrase: phrase for phrase in phrases},
         Spelling({word: folded(word) for phrase in sorted(phrases) for word in re.findall(WORD, phrase)}),
-        names[1] if names else set(),
+        names.truths if names else set(),
     )
 
 
