@@ -88,6 +88,7 @@ def test_a_schema_that_has_itself_in_it_is_gone_through_as_far_as_it_is_named():
     assert named("name a, children (name b, children (name c) and (name d))", tree) == (
         "name, children (name, children (name) (name))"
     )
+    assert named("children (" * 5000, tree).startswith("children (children (")
 
 
 def test_schemas_of_the_shipped_form_have_no_such_line_and_others_have_it_in_the_prompt():

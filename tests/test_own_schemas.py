@@ -297,7 +297,7 @@ def test_requests_hold_their_instances_and_are_read_back(name, language):
 
 def test_a_whole_number_is_said_as_one():
     said = SchemaLanguage({"properties": {"sum": {"type": "number"}}}, "en", "order")
-    assert said.say({"sum": 12.0}, random.Random(3)).rstrip(" ,pleasthnk").endswith("12")
+    assert re.findall(r"[\d.]+", said.say({"sum": 12.0}, random.Random(3))) == ["12"]
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,12 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
 
-from pipeline.dsl import can_refuse
+from pipeline.dsl import can_refuse, conditions_of
 from pipeline.json_schemas import properties_in
 from pipeline.reading import LEFT_ALONE
 
+DEEPEST = 60
+"""Brackets in brackets that are told apart."""
 MOST_PLACES = 500
 """Properties among which a name is looked for whose object is not named: schemas may have themselves in them."""
 
@@ -91,11 +93,12 @@ def _objects(said: list[Said]) -> list[str]:
 def _root_of(text: str) -> Place:
     schema = json.loads(text)
     own = schema["anyOf"][0] if can_refuse(schema) else schema
-    return Place([own], schema.get("$defs", {}) if isinstance(schema, dict) else {})
+    return Place([] if conditions_of(schema) else [own], schema.get("$defs", {}) if isinstance(schema, dict) else {})
 
 
 def names_said(request: str, schema: str, spellings: Iterable[tuple[int, str]]) -> str:
-    """The properties of a schema (compact JSON) that a request names, by the spellings that were found in it; "" for none.
+    """The properties of a schema (compact JSON) that a request names, by the spellings that were found in it; "" for none,
+    and for schemas of the shipped form.
 
     `spellings` are (end, spelling) as `linking.spellings_said` gives them; a name in quotes, spelled as in the schema, counts
     too. A name belongs to the object in whose brackets it stands, or to the one named before it, or where there is one
@@ -107,7 +110,7 @@ def names_said(request: str, schema: str, spellings: Iterable[tuple[int, str]]) 
     marks = [(end, name, "") for end, name in spellings] + [(end, "", sign) for end, sign in signs]
     for _, name, sign in sorted(marks):
         if sign in ("(", "{"):
-            within.append(within[-1].inside())
+            within.append(within[-1].inside() if len(within) < DEEPEST else within[-1])
         elif sign in (")", "}"):
             within = within[:-1] or [root]
         elif sign[:1] != "[":

@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 from pipeline.calendar import book, days_said, today_line
-from pipeline.dsl import SchemaField, answer_schema, conditions_of
+from pipeline.dsl import SchemaField, answer_schema
 from pipeline.linking import spellings_said
 from pipeline.outline import names_said
 from pipeline.reading import with_notes
@@ -66,7 +66,7 @@ def with_links(schema: Any, query: str, today: date) -> str:
     days, text = days_said(query, today), minify(schema)
     spellings = spellings_said(query, text, [(start, end) for start, end, _ in days])
     request = with_notes(query, [*((end, shown) for _, end, shown in days if shown), *spellings])
-    named = "" if conditions_of(schema) else names_said(query, text, spellings)
+    named = names_said(query, text, spellings)
     return f"{request}{NAMED}{named}" if named else request
 
 
