@@ -44,7 +44,7 @@ from pipeline.paths import Layout
 from pipeline.progress import Progress
 from pipeline.teacher import CallLost, Query, Teacher, make_teacher, teacher_facts
 
-VERSION = 9
+VERSION = 10
 Job = tuple[dict[str, Any], list[tuple[str, int]]]
 """A schema's row and the rows that it gives: (split, count)."""
 FIRST_DAY, DAYS = date(2023, 1, 1), 1200

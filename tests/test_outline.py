@@ -1,8 +1,9 @@
-"""Under a request stand the properties that it names, in the order and nesting of its schema."""
+"""Under a request stands what it says of which property, in the order and nesting of its schema."""
 
 from __future__ import annotations
 
 import random
+import re
 from datetime import date
 
 import pytest
@@ -17,6 +18,7 @@ from pipeline.key_order import KeyOrder
 from pipeline.made_up_language import Words
 from pipeline.made_up_schemas import AnySchema
 from pipeline.prompts import NAMED, REQUEST, render_prompt, with_links
+from pipeline.reading import QUOTED
 
 EXAMPLES = ROOT / "examples"
 TODAY = date(2024, 3, 17)
@@ -28,7 +30,13 @@ SCHEMA = with_refusal(
             "customer": {"type": "string"},
             "lines": {
                 "type": "array",
-                "items": {"properties": {"product": {}, "unit_price": {}, "options": {"$ref": "#/$defs/options"}}},
+                "items": {
+                    "properties": {
+                        "product": {},
+                        "unit_price": {"type": "number"},
+                        "options": {"$ref": "#/$defs/options"},
+                    }
+                },
             },
             "shipTo": {"$ref": "#/$defs/address"},
             "giftNote": {"type": "string"},
@@ -46,39 +54,65 @@ def named(request: str, schema: object = SCHEMA) -> str:
 @pytest.mark.parametrize(
     ("request_text", "shown"),
     [
-        ("gift note x, customer Bob", "customer, giftNote"),
+        ("gift note x, customer Bob", "customer: Bob; giftNote: x"),
         ("for the customer", "customer"),
-        ("pickup, customer Bob", "customer, pickup"),
+        ("the customer = Bob and Cy, gift note:  a, b;", "customer: Bob and Cy; giftNote: a, b"),
+        ("pickup yes, customer Bob", "customer: Bob; pickup: yes [true]"),
+        ("customer Bob 3 march 2024 x", "customer: Bob 3 march 2024 [2024-03-03] x"),
         # each pair of brackets is an object of its own
-        ("lines (unit price 3, product a) and (product b), customer Bob", "customer, lines (product, unit_price) (product)"),
-        ("lines (product a, options (colour red)), ship to (city Paris)", "lines (product, options (colour)), shipTo (city)"),
-        ("customer Bob, lines only {product a}", "customer, lines (product)"),
+        ("lines only (unit price 3, product a) and (product b), customer Bob",
+         "customer: Bob; lines: only (product: a; unit_price: 3) (product: b)"),
+        ("lines (product a, options (colour red)), ship to (city Paris)",
+         "lines (product: a; options (colour: red)); shipTo (city: Paris)"),
+        ("customer Bob, lines {product a}", "customer: Bob; lines (product: a)"),
         # without brackets a name belongs to the object that was named before it, or to the one place of its name
-        ("lines: product a, unit price 4", "lines (product, unit_price)"),
-        ("product a, city Paris", "lines (product), shipTo (city)"),
-        ("colour red", "lines (options (colour))"),
-        ("a customer (city Paris)", "customer, shipTo (city)"),
-        ("lines of customer (product a)", "customer, lines (product)"),
+        ("lines: product a, unit price 4", "lines (product: a; unit_price: 4)"),
+        ("lines product a, unit price 4, product b", "lines (product: a; unit_price: 4) (product: b)"),
+        ("ship to city Paris, city Rome", "shipTo (city: Paris / Rome)"),
+        ("product a, city Paris", "lines (product: a); shipTo (city: Paris)"),
+        ("colour red", "lines (options (colour: red))"),
+        ("a customer (city Paris)", "customer; shipTo (city: Paris)"),
+        ("lines of customer (product a)", "customer; lines: of (product: a)"),
+        # a value before its name
+        ("pay 3.50 unit price, product a", "lines (product: a; unit_price: 3.50)"),
+        ("customer 7 unit price 3", "customer: 7; lines (unit_price: 3)"),
+        ("customer Bob 7 unit price", "customer: Bob; lines (unit_price: 7)"),
+        ("be country", "shipTo (country: be [BE])"),
+        ("BE country, gift note be x", "shipTo (country: BE [BE]); giftNote: be [BE] x"),
+        ("city be product", "lines (product); shipTo (city: be [BE])"),
+        # what is said twice
+        ("customer Bob, gift note x, customer Cy", "customer: Bob / Cy; giftNote: x"),
         # what is quoted is a name where it is spelled as one, and else what it may be
-        ('"giftNote" "unit price, lines"', "giftNote"),
-        ("\u00ab shipTo \u00bb, \u201cshipTo\u201d", "shipTo"),
+        ('"giftNote" "unit price, lines"', 'giftNote: "unit price, lines"'),
+        ("\u00ab shipTo \u00bb city Rome, \u201cshipTo\u201d", "shipTo (city: Rome)"),
         ("[giftNote] x", ""),
+        # a name may be what is said
+        ("customer: gift note, gift note customer", "customer: gift note; giftNote: customer"),
+        ('customer is "giftNote", gift note x', 'customer: is "giftNote"; giftNote: x'),
         # brackets behind something else speak of no other object
-        ("lines (product a), customer Bob (product b)", "customer, lines (product)"),
-        ("lines) ((( customer", "customer, lines"),
-        ("country fr", "shipTo (country)"),
+        ("lines (product a), customer Bob (product b)", "customer: Bob; lines (product: a / b)"),
+        ("gift note see you (soon), customer Bob", "customer: Bob; giftNote: see you (soon)"),
+        ("lines) ((( customer", "customer; lines"),
+        ("country fr", "shipTo (country: fr [FR])"),
+        # what has a value and no name
+        ('with form "m", customer Bob', 'customer: Bob; ?: with form "m"'),
+        ("lines (product a) for 3 and 4, customer Bob", "customer: Bob; lines (product: a); ?: for 3 and 4"),
+        ("order 0d02eb50 for customer Bob", "customer: Bob"),
+        ("at 5", ""),
         ("france", ""),
         ("", ""),
     ],
 )  # fmt: skip
-def test_the_properties_that_a_request_names_stand_in_the_order_of_the_schema(request_text, shown):
+def test_what_a_request_says_of_its_properties_stands_in_the_order_of_the_schema(request_text, shown):
     assert named(request_text) == shown
 
 
 def test_a_name_that_several_objects_have_stands_in_the_one_that_was_named():
     both = {"properties": {"billTo": ADDRESS, "shipTo": ADDRESS}}
-    assert named("ship to: city Paris", both) == "shipTo (city)"
-    assert named("ship to (city Paris), bill to (country be)", both) == "billTo (country), shipTo (city)"
+    assert named("ship to: city Paris", both) == "shipTo (city: Paris)"
+    assert named("ship to (city Paris), bill to (country be)", both) == (
+        "billTo (country: be [BE]); shipTo (city: Paris)"
+    )
     assert named("city Paris", both) == ""
 
 
@@ -86,7 +120,7 @@ def test_a_schema_that_has_itself_in_it_is_gone_through_as_far_as_it_is_named():
     node = {"properties": {"name": {}, "children": {"type": "array", "items": {"$ref": "#/$defs/node"}}}}
     tree = {"$ref": "#/$defs/node", "$defs": {"node": node}}
     assert named("name a, children (name b, children (name c) and (name d))", tree) == (
-        "name, children (name, children (name) (name))"
+        "name: a; children (name: b; children (name: c) (name: d))"
     )
     assert named("children (" * 5000, tree).startswith("children (children (")
 
@@ -95,7 +129,7 @@ def test_schemas_of_the_shipped_form_have_no_such_line_and_others_have_it_in_the
     shipped = answer_schema([SchemaField("steps", "number", {"greater": "above"}, ("field",))])
     assert NAMED not in with_links(shipped, "steps above 3", TODAY)
     (prompt,) = render_prompt(SCHEMA, "customer Bob", "2024-03-17")
-    assert prompt["content"].endswith(f"{REQUEST}customer [customer] Bob{NAMED}customer")
+    assert prompt["content"].endswith(f"{REQUEST}customer Bob{NAMED}customer: Bob")
 
 
 @pytest.mark.parametrize(
@@ -108,15 +142,21 @@ def test_nothing_stands_under_a_request_for_a_schema_without_the_names(schema):
 @given(st.text('()[]{}"abc, ', max_size=40))
 def test_any_text_is_read(text):
     part = {"properties": {"ab": {"properties": {"bc": {}}}, "c": {}}}
-    assert set(named(text, part)) <= set("abc (),")
+    assert set(named(text, part)) <= set('abc (),;:/?[]{}"')
+
+
+def names_in(line: str) -> str:
+    """The line without what is said of the properties."""
+    quoted = re.sub(QUOTED, '""', line)
+    return re.sub(r":(?: [^();]+)+?(?= [(]|[);]|$)", "", quoted).partition("; ?")[0]
 
 
 def outline(value: object) -> str:
-    """The keys of an answer, as a prompt names them."""
+    """The keys of an answer, in brackets as a prompt nests them."""
     if not isinstance(value, dict):
         return ""
     below = {name: part if isinstance(part, list) else [part] for name, part in value.items()}
-    return ", ".join(
+    return "; ".join(
         " ".join([name, *(f"({inner})" for part in parts if (inner := outline(part)))]) for name, parts in below.items()
     )
 
@@ -127,7 +167,7 @@ def test_of_the_embedded_teacher_s_requests_it_is_what_their_answers_have(name, 
     row = {"schema": with_refusal(read_folder(EXAMPLES)[name]), "title": name.replace("_", " ")}
     order = KeyOrder(row["schema"])
     for query in own_schemas.write_queries(row, language, "2024-03-01", 60, f"seed-{name}", 0.0):
-        assert named(query.text, row["schema"]) == outline(order.ordered(query.expected)), query.text
+        assert names_in(named(query.text, row["schema"])) == outline(order.ordered(query.expected)), query.text
 
 
 def test_documents_of_the_embedded_base_name_what_their_answers_have_but_for_the_few_that_cannot_be_read():
@@ -138,5 +178,5 @@ def test_documents_of_the_embedded_base_name_what_their_answers_have_but_for_the
         drawn = AnySchema(rng, words, 2, 5)
         for _ in range(4):
             request, answer = drawn.request(words.more(), 0.0)
-            right.append(named(request, drawn.schema) == outline(answer))
+            right.append(names_in(named(request, drawn.schema)) == outline(answer))
     assert sum(right) > 0.75 * len(right)

@@ -16,7 +16,7 @@ from itertools import groupby
 from typing import Any
 
 from pipeline.paths import CONFIG_DIR
-from pipeline.reading import QUOTED, WORD, Spelling, folded, with_notes
+from pipeline.reading import QUOTED, WORD, Note, Spelling, folded, with_notes
 
 Span = tuple[date, date]
 
@@ -222,11 +222,11 @@ def annotated(request: str, today: date) -> str:
 
     A date has one day, and none where it is written as ISO; a time span has two, `[2024-02-01 2024-02-29]`.
     """
-    return with_notes(request, [(end, shown) for _, end, shown in days_said(request, today) if shown])
+    return with_notes(request, days_said(request, today))
 
 
-def days_said(request: str, today: date) -> list[tuple[int, int, str]]:
-    """(start, end, days) of what a request says of time; no days where there are none or they stand there as they are."""
+def days_said(request: str, today: date) -> list[Note]:
+    """The days of what a request says of time; none are shown where there are none or they stand there as they are."""
     found = []
     text, places = _known_words().mended(folded(request))
     for match in _sayings().finditer(text):
@@ -241,7 +241,7 @@ def days_said(request: str, today: date) -> list[tuple[int, int, str]]:
             except (OverflowError, ValueError):  # outside the years that dates have
                 span = None
             shown = _two_days(*span) if span and span[0] <= span[1] else ""
-        found.append((places[match.start()], places[match.end()], shown))
+        found.append(Note(places[match.start()], places[match.end()], shown))
     return found
 
 

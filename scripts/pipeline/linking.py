@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from pipeline.calendar import read_day
 from pipeline.dsl import STEP, can_refuse, conditions_of, described, step_phrases_of
 from pipeline.json_schemas import children
-from pipeline.reading import LEFT_ALONE, QUOTED, WORD, Spelling, folded, lowered, with_notes
+from pipeline.reading import LEFT_ALONE, QUOTED, WORD, Note, Spelling, folded, lowered, with_notes
 
 MISSING = "?"
 """What stands behind the words between a field and a value that are none of the field's operators."""
@@ -179,35 +179,33 @@ def linked(request: str, schema: str | Glossary) -> str:
     return with_notes(request, spellings_said(request, schema))
 
 
-def spellings_said(
-    request: str, schema: str | Glossary, of_time: Iterable[tuple[int, int]] = ()
-) -> list[tuple[int, str]]:
-    """(end, spelling) of each phrase of a request that a schema (compact JSON, or its glossary) lists, and of `[?]`.
+def spellings_said(request: str, schema: str | Glossary, of_time: Iterable[Note] = ()) -> list[Note]:
+    """The spelling of each phrase of a request that a schema (compact JSON, or its glossary) lists, and `[?]`.
 
     An operator is that of the field that was said before it, or that of the next one where its value stands between
     ("at least 3 items"); a value that of those fields, or else of any. Where the field does not have it nothing stands
     behind it. Behind a truth value, which is said by itself, stands its whole condition. Of a schema of another form the
     names of properties and the values of enums are linked, said as words or as they are, and "yes" or "no" behind a property
-    that is true or false. What is quoted, in brackets or between places `of_time` (start, end) is left alone.
+    that is true or false. What is quoted, in brackets or said `of_time` is left alone.
     """
     glossary = _glossary_of_schema(schema) if isinstance(schema, str) else schema
     text, places = glossary.spelling.mended(lowered(request))
-    times = [range(places.index(start), places.index(end)) for start, end in of_time]
+    times = [range(places.index(said.start), places.index(said.end)) for said in of_time]
     found = []
     for match in glossary.said.finditer(text):
         if match["said"] and not any(at in time for time in times for at in (match.start(), match.end() - 1)):
             phrase = glossary.phrases.get(match["said"]) or glossary.phrases[folded(match["said"])]
             found.append(Found(*match.span(), phrase, glossary.fields.get(phrase)))
-    shown = [(one.end, _spelling(glossary, text, found, index)) for index, one in enumerate(found)]
+    shown = [(one.start, one.end, _spelling(glossary, text, found, index)) for index, one in enumerate(found)]
     values = [time.start for time in times if read_day(text[time.start : time.stop])]
     values += [at for at in (m.start() for m in re.finditer(VALUE, text)) if not any(at in time for time in times)]
     shown += [
-        (said.end(), TRUTHS[said["said"]])
-        for end, spelling in shown
+        (*said.span("said"), TRUTHS[said["said"]])
+        for _, end, spelling in shown
         if spelling in glossary.truths and (said := TRUTH.match(text, end)) and said["said"] not in glossary.phrases
     ]
-    shown += [(end, MISSING) for end in _unlisted(glossary, text, found, values)]
-    return [(places[end], spelling) for end, spelling in shown if spelling]
+    shown += [(end, end, MISSING) for end in _unlisted(glossary, text, found, values)]
+    return [Note(places[start], places[end], spelling) for start, end, spelling in shown if spelling]
 
 
 def _spelling(glossary: Glossary, text: str, found: list[Found], index: int) -> str | None:

@@ -133,14 +133,24 @@ def separators(pieces: tuple[str, ...]) -> tuple[str, ...]:
     """What stands between steps where the schema does not say: three signs, and words alone or after a comma.
 
     Words that a document draws for itself join conditions of one step, so these have to be known. Two words are learned
-    as themselves, and after SFT others were told from them hardly better than by chance; many, of all `pieces` (`Words.pieces`), are learned as a kind of word.
+    as themselves, and after SFT others were told from them hardly better than by chance; many are learned as a kind of word.
     """
-    rng, known = random.Random(9), ["dwo", "tsa"]
-    while pieces and len(known) < 48:
+    known = known_words(pieces, 9, 48, ("dwo", "tsa"))
+    return (" > ", " ; ", " -> ", *(f"{before}{word} " for word in known for before in (" ", ", ")))
+
+
+@cache
+def known_words(pieces: tuple[str, ...], seed: int, count: int, first: tuple[str, ...] = ("ubi",)) -> tuple[str, ...]:
+    """Words of all `pieces` (`Words.pieces`) that every document has, a fifth of them two together; `first` alone without pieces.
+
+    What no prompt shows has to be known: a word of a document's own in such a place is noise.
+    """
+    rng, known = random.Random(seed), list(first)
+    while pieces and len(known) < count:
         word = "".join(rng.choices(pieces, k=2))
         if 3 <= len(word) <= 7:  # function words are short
             known.append(f"{rng.choice(known)} {word}" if rng.random() < 0.2 else word)
-    return (" > ", " ; ", " -> ", *(f"{before}{word} " for word in known for before in (" ", ", ")))
+    return tuple(known)
 
 
 def draw_number(rng: random.Random, kind: str) -> tuple[str, Any]:

@@ -12,8 +12,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.dsl import refusal, suggestion_of, with_refusal
-from pipeline.linking import words_of
-from pipeline.made_up_language import COMMON, STYLES, Words, draw_day, draw_number, draw_text, name_in_style, say_day
+from pipeline.linking import TRUTHS, words_of
+from pipeline.made_up_language import (
+    COMMON,
+    STYLES,
+    Words,
+    draw_day,
+    draw_number,
+    draw_text,
+    known_words,
+    name_in_style,
+    say_day,
+)
 from pipeline.prompts import minify
 
 Say = Callable[[Words], tuple[str, Any]]
@@ -41,15 +51,19 @@ class AnySchema:
     def __init__(self, rng: random.Random, words: Words, depth: int, most: int) -> None:
         self.rng, self.words = rng, words
         self.style, self.value_style = rng.choice(STYLES), rng.choice(STYLES)
-        word = lambda: f" {words.word()} "
-        self.links = tuple(rng.choice((" ", ": ", " = ", " : ", word(), word())) for _ in range(rng.randint(2, 5)))
-        self.ands = (word(), rng.choice((" & ", " + ", word())))
-        self.only = rng.choice(("", f"{words.word()} ", f"{words.word()} "))
-        self.brackets = rng.choice(("()", "()", "()", "()", "{}", "[]"))
-        self.between = rng.choice((", ", ", ", ", ", " ; "))
-        self.ends = ("", "", f", {words.word()}", f", {words.word()} {words.word()}")
+        word = lambda seed, count: rng.choice(known_words(words.pieces, seed, count))
+        link = lambda: f" {word(11, 40)} "
+        self.links = tuple(rng.choice((" ", " ", ": ", " = ", " : ", link(), link())) for _ in range(rng.randint(2, 6)))
+        self.ands = tuple(rng.choice((f" {word(12, 12)} ", f" {word(12, 12)} ", " & ", " + ")) for _ in range(2))
+        self.only = rng.choice(("", f"{word(13, 8)} ", f"{word(13, 8)} ", f"{word(13, 8)} "))
+        self.brackets = rng.choice(("()", "()", "()", "()", "()", "{}"))
+        self.between = rng.choice((", ", ", ", ", ", ", ", " ; ", self.ands[0]))
+        self.ends = ("", "", f", {word(14, 12)}", f", {word(14, 12)} {word(14, 12)}")
+        self.shared = words.word() if rng.random() < 0.5 else None
+        """A word that several names have, as "start time" and "end time"."""
         self.remarks = rng.random() < 0.35
         self.definitions: dict[str, Any] = {}
+        self.parts_by_name: list[Part] = []
         self.names: list[str] = []
         self.root = self._object(depth, most)
         self.title = words.phrase() if rng.random() < 0.85 else f"{words.word()} {words_of(rng.choice(self.names))}"
@@ -63,7 +77,7 @@ class AnySchema:
 
     def _part(self, depth: int, most: int) -> Part:
         draw = self.rng.random()
-        if depth > 0 and draw < 0.2:
+        if depth > 0 and draw < 0.16:
             return self._named(self._object(depth - 1, min(most, 3)))
         if draw < 0.4:
             return self._list(depth, most)
@@ -71,12 +85,15 @@ class AnySchema:
         return self.rng.choice((*kinds, self._truth, self._date, self._code))()
 
     def _named(self, part: Part) -> Part:
-        """The part by itself, or under a name that a reference stands for."""
-        if self.rng.random() < 0.7:
+        """The part by itself, or under a name that a reference stands for; now and then one that has a name already."""
+        if self.parts_by_name and self.rng.random() < 0.4:
+            return self.rng.choice(self.parts_by_name)
+        if self.rng.random() < 0.6:
             return part
         name = next(word for word in iter(self.words.word, "") if word.isascii())  # it stands in an address
         self.definitions[name] = part.schema
-        return Part({"$ref": f"#/$defs/{name}"}, part.say)
+        self.parts_by_name.append(Part({"$ref": f"#/$defs/{name}"}, part.say))
+        return self.parts_by_name[-1]
 
     def _described(self, schema: dict[str, Any]) -> dict[str, Any]:
         if self.remarks and self.rng.random() < 0.5:
@@ -86,7 +103,7 @@ class AnySchema:
     def _object(self, depth: int, most: int) -> Part:
         rng = self.rng
         parts = {
-            name_in_style(self.words.phrase(), self.style): self._part(depth, most)
+            name_in_style(self._name(), self.style): self._part(depth, most)
             for _ in range(rng.randint(1 if most < 4 else 2, most))
         }
         self.names += parts
@@ -98,9 +115,14 @@ class AnySchema:
         schema |= {"required": needed} if needed else {}
         return Part(schema | {"additionalProperties": False}, lambda words: self._say_object(words, parts, needed))
 
+    def _name(self) -> str:
+        if self.shared is None or self.rng.random() < 0.5:
+            return self.words.phrase()
+        return " ".join(self.rng.choice(((self.words.word(), self.shared), (self.shared, self.words.word()))))
+
     def _list(self, depth: int, most: int) -> Part:
         rng = self.rng
-        if depth > 0 and rng.random() < 0.6:
+        if depth > 0 and rng.random() < 0.75:
             item = self._named(self._object(depth - 1, min(most, 3)))
         else:
             item = rng.choice((self._text, self._text, self._enum, self._number))()
@@ -119,10 +141,11 @@ class AnySchema:
         def say(mine: Words) -> tuple[str, Any]:
             if shown and rng.random() < 0.3:
                 return self._said_text(rng.choice(shown))
-            if rng.random() < 0.04:  # so that not all names in a request are said as names
+            if rng.random() < 0.02:  # so that not all names in a request are said as names
                 return self._said_text(words_of(rng.choice(self.names)))
             if rng.random() < 0.75:
-                return self._said_text(mine.phrase(0.05))
+                text = mine.phrase(0.05)
+                return self._said_text(text.title() if rng.random() < 0.25 else text)
             value = draw_text(rng, mine)
             return minify(value), value
 
@@ -158,7 +181,8 @@ class AnySchema:
     def _truth(self) -> Part:
         def say(_: Words) -> tuple[str, Any]:
             value = self.rng.random() < 0.5
-            return self.rng.choice((minify(value), *(YES if value else NO))), value
+            linked = [word for word, truth in TRUTHS.items() if truth == minify(value)]
+            return self.rng.choice((minify(value), *(YES if value else NO), *linked, *linked)), value
 
         return Part({"type": "boolean"}, say)
 
@@ -216,7 +240,12 @@ class AnySchema:
             for said, value in (item.say(words) for _ in range(self.rng.choice((1, 1, 2, 2, 3, 3, 4))))
         }
         said = [self._whole(text, value) for text, value in pairs.values()]
-        text = self.only + said[0] if len(said) == 1 else self.rng.choice(self.ands).join(said)
+        if len(said) == 1:
+            text = self.only + said[0]
+        elif self.rng.random() < 0.2 and self.between == " ; ":
+            text = ", ".join(said[:-1]) + self.ands[0] + said[-1]
+        else:
+            text = self.rng.choice(self.ands).join(said)
         return text, [value for _, value in pairs.values()]
 
     def _whole(self, text: str, value: Any) -> str:

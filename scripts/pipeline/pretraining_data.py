@@ -330,7 +330,7 @@ def recall_document(rng: random.Random, rows: int, size: tuple[int, int] = (4, 2
 
 
 def instance_document(
-    rng: random.Random, rows: int, depth: int | None = None, most: int = 6, refused: float = 0.1
+    rng: random.Random, rows: int, depth: int | None = None, most: int = 6, refused: float = 0.12
 ) -> Document:
     """A closed schema of any shape as a user's own stands in a prompt; each row says an instance and its answer writes it.
 
@@ -338,7 +338,7 @@ def instance_document(
     share `refused` names a property that the schema does not have.
     """
     words = Words(rng)
-    drawn = AnySchema(rng, words, rng.choice((0, 1, 1, 2)) if depth is None else depth, most)
+    drawn = AnySchema(rng, words, rng.choice((0, 1, 1, 1, 2)) if depth is None else depth, most)
     today = draw_day(rng)
     result = []
     for _ in range(rows):

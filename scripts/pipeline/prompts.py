@@ -16,7 +16,7 @@ from typing import Any
 from pipeline.calendar import book, days_said, today_line
 from pipeline.dsl import SchemaField, answer_schema
 from pipeline.linking import spellings_said
-from pipeline.outline import names_said
+from pipeline.outline import outline
 from pipeline.reading import with_notes
 
 INSTRUCTIONS = (
@@ -27,10 +27,10 @@ REQUEST = "\nRequest: "
 """What stands between all that rows of one schema and date share and what is a row's own."""
 
 NAMED = "\nNamed: "
-"""What stands between a request and the properties that it names."""
+"""What stands between a request and what it says of which property."""
 
-RULES_VERSION = 5
-"""Raised where `reading.py`, `calendar.py`, `linking.py` or `outline.py` finds other days, spellings or names
+RULES_VERSION = 6
+"""Raised where `reading.py`, `calendar.py`, `linking.py` or `outline.py` finds other days, spellings or outlines
 for a request than before."""
 
 _TEXT_OR_SMALL = re.compile(r'"(?:[^"\\]|\\.)*"|[0-9.]+e-[0-9]+')
@@ -61,12 +61,11 @@ def render_prompt(schema: dict[str, Any], query: str, current_date: str) -> list
 def with_links(schema: Any, query: str, today: date) -> str:
     """The request as a prompt has it: behind its words the days and the schema's spellings that rules find for them.
 
-    Under a request for a schema of another form than the shipped one stand the properties that it names.
+    For a schema of another form than the shipped one the names of properties stand under the request, with what it says of them.
     """
     days, text = days_said(query, today), minify(schema)
-    spellings = spellings_said(query, text, [(start, end) for start, end, _ in days])
-    request = with_notes(query, [*((end, shown) for _, end, shown in days if shown), *spellings])
-    named = names_said(query, text, spellings)
+    named, notes = outline(query, text, [*days, *spellings_said(query, text, days)])
+    request = with_notes(query, notes)
     return f"{request}{NAMED}{named}" if named else request
 
 

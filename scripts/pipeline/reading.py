@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 QUOTED = r'"[^"]*"|\u201c[^\u201d]*\u201d|\u00ab[^\u00bb]*\u00bb'
 """What is quoted, as a regex."""
@@ -80,10 +81,18 @@ def _near(word: str, known: str) -> bool:
     return len(known) >= SHORTEST_MENDED - 2 and word in (f"{known}s", f"{known}x")
 
 
-def with_notes(request: str, notes: Iterable[tuple[int, str]]) -> str:
-    """The request with each note, in brackets, behind the text that ends at its place."""
+class Note(NamedTuple):
+    """What rules found behind a part of a request; nothing is shown where `shown` is empty."""
+
+    start: int
+    end: int
+    shown: str
+
+
+def with_notes(request: str, notes: Iterable[Note]) -> str:
+    """The request with each note, in brackets, behind the text that it is of."""
     parts, at = [], 0
-    for end, shown in sorted(notes):
+    for end, shown in sorted((note.end, note.shown) for note in notes if note.shown):
         parts.append(f"{request[at:end]} [{shown}]")
         at = end
     return "".join(parts) + request[at:]
