@@ -15,9 +15,11 @@ from pipeline import pretraining_data as data
 from pipeline.dsl import reason_of
 from pipeline.errors import UserError
 from pipeline.language import phrase_book
-from pipeline.linking import MISSING
-from pipeline.made_up_language import Manner, Words, separators
+from pipeline.linking import MISSING, words_of
+from pipeline.made_up_language import Manner, Words, known_words, separators
+from pipeline.made_up_schemas import ANDS, ENDS, LINKS, ONLY
 from pipeline.paths import EMBEDDED_BASE
+from pipeline.schema_language import RESERVED
 
 RECIPE = json.loads((ROOT / "config/embedded_base.json").read_text(encoding="utf-8"))
 
@@ -113,7 +115,7 @@ def test_documents_of_any_schema_are_answered_in_its_order_whatever_the_request_
             names = [name for name in schema["anyOf"][0]["properties"] if name in answer]
             assert list(answer) == names
             nested += any(isinstance(value, dict) for value in answer.values())
-            places = [request.find(f"[{name}]") for name in names]
+            places = [request.lower().find(words_of(name)) for name in names]
             reordered += places != sorted(places)
     assert min(refused, nested, reordered) > 5, (refused, nested, reordered)
 
@@ -136,6 +138,13 @@ def test_what_stands_between_steps_is_in_the_schema_or_a_word_of_all_documents_t
                 )
                 several[bool(phrases)] += 1
     assert min(several.values()) > 5, several
+
+
+def test_what_stands_around_values_are_words_of_all_documents_that_the_teacher_does_not_say():
+    for known in (LINKS, ANDS, ONLY, ENDS):
+        words = known_words(Words.pieces, *known)
+        assert len(words) == known[1]
+        assert not {part for text in words for part in text.split()} & RESERVED
 
 
 def test_keyed_rows_supervise_values_that_their_context_decides():

@@ -32,6 +32,9 @@ Say = Callable[[Words], tuple[str, Any]]
 _known = Words(random.Random(10), varied=False)
 YES, NO = (tuple(_known.word() for _ in range(3)) for _ in range(2))
 """What truth values are called beside true and false: no schema says it, so that it has to be known."""
+LINKS, ANDS, ONLY, ENDS = (11, 40), (12, 12), (13, 8), (14, 12)
+"""Seed and number of the words that all documents have between a name and its value, between items, before a single one
+and at the end of a request."""
 
 
 @dataclass
@@ -51,19 +54,19 @@ class AnySchema:
     def __init__(self, rng: random.Random, words: Words, depth: int, most: int) -> None:
         self.rng, self.words = rng, words
         self.style, self.value_style = rng.choice(STYLES), rng.choice(STYLES)
-        word = lambda seed, count: rng.choice(known_words(words.pieces, seed, count))
-        link = lambda: f" {word(11, 40)} "
+        word = lambda known: rng.choice(known_words(words.pieces, *known))
+        link = lambda: f" {word(LINKS)} "
         self.links = tuple(rng.choice((" ", " ", ": ", " = ", " : ", link(), link())) for _ in range(rng.randint(2, 6)))
-        self.ands = tuple(rng.choice((f" {word(12, 12)} ", f" {word(12, 12)} ", " & ", " + ")) for _ in range(2))
-        self.only = rng.choice(("", f"{word(13, 8)} ", f"{word(13, 8)} ", f"{word(13, 8)} "))
+        self.ands = tuple(rng.choice((f" {word(ANDS)} ", f" {word(ANDS)} ", " & ", " + ")) for _ in range(2))
+        self.only = rng.choice(("", f"{word(ONLY)} ", f"{word(ONLY)} ", f"{word(ONLY)} "))
         self.brackets = rng.choice(("()", "()", "()", "()", "()", "{}"))
         self.between = rng.choice((", ", ", ", ", ", ", ", " ; ", self.ands[0]))
-        self.ends = ("", "", f", {word(14, 12)}", f", {word(14, 12)} {word(14, 12)}")
+        self.ends = ("", "", f", {word(ENDS)}", f", {word(ENDS)} {word(ENDS)}")
         self.shared = words.word() if rng.random() < 0.5 else None
         """A word that several names have, as "start time" and "end time"."""
         self.remarks = rng.random() < 0.35
         self.definitions: dict[str, Any] = {}
-        self.parts_by_name: list[Part] = []
+        self.referred: list[Part] = []
         self.names: list[str] = []
         self.root = self._object(depth, most)
         self.title = words.phrase() if rng.random() < 0.85 else f"{words.word()} {words_of(rng.choice(self.names))}"
@@ -86,14 +89,14 @@ class AnySchema:
 
     def _named(self, part: Part) -> Part:
         """The part by itself, or under a name that a reference stands for; now and then one that has a name already."""
-        if self.parts_by_name and self.rng.random() < 0.4:
-            return self.rng.choice(self.parts_by_name)
+        if self.referred and self.rng.random() < 0.4:
+            return self.rng.choice(self.referred)
         if self.rng.random() < 0.6:
             return part
         name = next(word for word in iter(self.words.word, "") if word.isascii())  # it stands in an address
         self.definitions[name] = part.schema
-        self.parts_by_name.append(Part({"$ref": f"#/$defs/{name}"}, part.say))
-        return self.parts_by_name[-1]
+        self.referred.append(Part({"$ref": f"#/$defs/{name}"}, part.say))
+        return self.referred[-1]
 
     def _described(self, schema: dict[str, Any]) -> dict[str, Any]:
         if self.remarks and self.rng.random() < 0.5:
