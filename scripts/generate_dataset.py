@@ -4,7 +4,8 @@ The teacher writes requests and answers them in calls of their own. An answer is
 original schema with formats checked, obeys the DSL's rules, agrees with the program that the request was written from
 (where it was), and with the majority of the rollouts (where they are asked for). A failed answer goes back with the
 validator's message. Near-duplicate requests of one schema are dropped. Some train schemas give held-out requests,
-`test_seen`; no later stage splits again.
+`test_seen`; no later stage splits again. Of requests of your own (`--examples`) those that are `"held_out": true` make the
+split `own`.
 
 In   outputs/d_02_final_schemas.jsonl
 Out  outputs/d_03_dataset.jsonl    row_id, schema_id, language, query, current_date, ast, kind, is_valid, error_type,
@@ -196,7 +197,7 @@ def _text(ast: Any) -> str:
 def rows_of_schema(
     teacher: Teacher, row: dict[str, Any], wanted: list[tuple[str, int]], options: SimpleNamespace, run: SimpleNamespace
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """(d_03 rows, rejected rows) of one schema; `row["examples"]` are a user's own rows of it, which come first."""
+    """(d_03 rows, rejected rows) of one schema; a user's own rows of it come first, `row["examples"]` and `row["held_out"]`."""
     from pipeline.asts import SchemaJudge
     from pipeline.key_order import KeyOrder
 
@@ -204,7 +205,7 @@ def rows_of_schema(
     each = each_language(wanted, run)
     found: dict[str, list[dict[str, Any]]] = {language: [] for language in run.languages}
     rejected: list[dict[str, Any]] = []
-    own = row.get("examples", [])
+    own = [*row.get("examples", []), *row.get("held_out", [])]
     plain = lambda text: re.sub(r"\W+", " ", text.casefold()).strip()
     kept = [(plain(example["query"]), judge.normal(example["ast"])) for example in own]
     for language in run.languages:
@@ -241,7 +242,7 @@ def rows_of_schema(
     turns = random.Random(row["schema_id"]).sample(list(found), len(found))  # whose is the odd row differs by schema
     mixed = [r for turn in zip(*(found[language] for language in turns), strict=False) for r in turn]
     mixed += [r for rows in found.values() for r in rows[min(map(len, found.values())) :]]
-    rows: list[dict[str, Any]] = [{**example, "split": "train"} for example in own]
+    rows: list[dict[str, Any]] = [*own]
     for split, count in reversed(wanted):
         rows += [{**r, "split": split} for r in mixed[:count]]
         mixed = mixed[count:]
@@ -261,8 +262,9 @@ def make_dataset(
     given = 0
     jobs = []
     for row in schemas:
-        if row["schema_id"] in own:
-            row = row | {"examples": own[row["schema_id"]]}
+        if mine := own.get(row["schema_id"]):
+            row = row | {"examples": [r for r in mine if r["split"] == "train"]}
+            row["held_out"] = [r for r in mine if r["split"] != "train"]
         share = next(shares) if row["split"] == "train" else 0
         jobs.append((row, wanted_rows(row, given, share, options.dataset, options.run.max_samples)))
         given += row["split"] == "train" and "variant" not in row

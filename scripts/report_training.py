@@ -35,6 +35,7 @@ SPLITS = {
     "test": "unseen schemas and domains",
     "new_words": "unseen schemas of made-up words",
     "gold": "gold (written by hand)",
+    "own": "your own requests, held out",
     "validation": "validation",
 }
 

@@ -422,6 +422,29 @@ def test_own_examples_are_read_as_rows_of_their_schema(tmp_path):
     (row,) = read_examples(path, [d_02_of("search_query")], ["en", "fr"], "2024-01-01")["s1"]
     assert (row["query"], row["ast"], row["language"]) == (OWN["query"], OWN["answer"], "en")
     assert (row["current_date"], row["teacher"], row["is_valid"]) == ("2024-05-06", "own example", True)
+    assert row["split"] == "train"
+
+
+def test_examples_that_are_held_out_may_be_of_any_schema_and_are_of_a_split_of_their_own(tmp_path):
+    path = tmp_path / "own.jsonl"
+    path.write_text(json.dumps(OWN | {"held_out": True}), encoding="utf-8")
+    (row,) = read_examples(path, [d_02_of("search_query") | {"split": "test"}], ["en"], "2024-01-01")["s1"]
+    assert row["split"] == "own"
+    path.write_text(json.dumps(OWN), encoding="utf-8")
+    with pytest.raises(UserError) as error:
+        read_examples(path, [d_02_of("search_query") | {"split": "test"}], ["en"], "2024-01-01")
+    assert 'is not trained on (split test); measure on it with "held_out": true' in str(error.value)
+
+
+def test_the_requests_that_come_with_the_examples_are_held_out_and_their_answers_satisfy_the_schemas():
+    schemas = [d_02_of(name) | {"schema_id": name} for name in read_folder(EXAMPLES)]
+    rows = read_examples(EXAMPLES / "requests.jsonl", schemas, ["en", "fr"], "2024-01-01")
+    assert {name: len(mine) for name, mine in rows.items()} == {
+        "calendar_event": 14,
+        "shop_order": 12,
+        "search_query": 13,
+    }
+    assert {row["split"] for mine in rows.values() for row in mine} == {"own"}
 
 
 @pytest.mark.parametrize(
@@ -432,6 +455,7 @@ def test_own_examples_are_read_as_rows_of_their_schema(tmp_path):
         ({"query": " "}, "line 1: the query is empty"),
         ({"language": "de"}, "line 1: the language 'de' is not one of en, fr"),
         ({"current_date": "today"}, "line 1: current_date is 'today'"),
+        ({"held_out": "yes"}, "line 1: held_out is 'yes'; write true or false"),
         ({"more": 1}, "line 1: an example is an object with schema, query, answer"),
     ],
 )
@@ -498,7 +522,8 @@ def test_a_folder_of_few_schemas_goes_through_the_whole_chain(tmp_path, tiny_bas
         schemas={"train_schemas": 6, "variants": 1}, student={"base_model": str(tiny_base), "max_seq_length": 3000},
     )  # fmt: skip
     own = tmp_path / "own.jsonl"
-    own.write_text(json.dumps(OWN), encoding="utf-8")
+    asked = OWN | {"query": "must have text ash in title", "answer": {"mustHave": [{"in": "title", "text": "ash"}]}}
+    own.write_text(json.dumps(OWN) + "\n" + json.dumps(asked | {"held_out": True}), encoding="utf-8")
     command = [ROOT / "runAll.sh", "--config", config, "--schemas", EXAMPLES, "--examples", own]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -509,11 +534,13 @@ def test_a_folder_of_few_schemas_goes_through_the_whole_chain(tmp_path, tiny_bas
     rows = rows_of(root / "d_03_dataset.jsonl")
     assert {"train", "test_seen", "align"} <= {row["split"] for row in rows}
     assert [row["split"] for row in rows if row["query"] == OWN["query"]] == ["train"]
+    assert [row["split"] for row in rows if row["query"] == asked["query"]] == ["own"]
     trained = {row["row_id"] for row in rows_of(root / "d_04_training_corpus.jsonl") if row["split"] == "train"}
-    assert not trained & {row["row_id"] for row in rows if row["split"] in ("test_seen", "align")}
+    assert not trained & {row["row_id"] for row in rows if row["split"] in ("test_seen", "align", "own")}
     judges = {row["schema_id"]: SchemaJudge(row["schema"]) for row in schemas}
     assert all(judges[row["schema_id"]].is_valid(row["ast"]) for row in rows)
     summary = json.loads((root / "reports/examples/summary.json").read_text(encoding="utf-8"))
     assert "test" not in summary["models"]["sft"]["splits"]
     assert summary["models"]["sft"]["splits"]["test_seen"]["free"]["rows"] > 0
+    assert summary["models"]["sft"]["splits"]["own"]["free"]["rows"] == 1
     assert "nothing can be said about schemas not trained on" in (root / "reports/examples/report.md").read_text()

@@ -1,4 +1,4 @@
-"""A user's own requests with their answers: rows that are trained on, and examples that the teacher is shown."""
+"""A user's own requests with their answers: trained on and shown to the teacher, or held out and measured."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pipeline.dsl import is_refusal
 from pipeline.errors import UserError
 from pipeline.key_order import KeyOrder
 
-KEYS = ("schema", "query", "answer", "language", "current_date")
+KEYS = ("schema", "query", "answer", "language", "current_date", "held_out")
 
 
 def read_examples(
     path: Path, schemas: list[dict[str, Any]], languages: list[str], default_date: str
 ) -> dict[str, list[dict[str, Any]]]:
-    """schema_id -> d_03 rows (without a split) from a JSONL of {schema, query, answer, language?, current_date?}.
+    """schema_id -> d_03 rows from a JSONL of {schema, query, answer, language?, current_date?, held_out?}.
 
-    `schema` is the name of a schema of your own, or a schema_id of d_02; the schema must be one that is trained on. Raises
-    UserError naming file, line, and what is wrong.
+    `schema` is the name of a schema of your own, or a schema_id of d_02. What is `held_out` is of the split `own`; all else is
+    trained on, and its schema must be. Raises UserError naming file, line, and what is wrong.
     """
     if not path.is_file():
         raise UserError(f"--examples {path} is no file; give a JSONL of objects with {', '.join(KEYS[:3])}")
@@ -57,6 +57,7 @@ def read_examples(
                 "error_type": None,
                 "teacher": "own example",
                 "attempts": 0,
+                "split": "own" if example.get("held_out") else "train",
             }
         )
     return found
@@ -65,14 +66,16 @@ def read_examples(
 def _problem(example: Any, known: dict[str, dict[str, Any]], languages: list[str]) -> str | None:
     """What is wrong with an example before its answer is looked at, or None."""
     if not isinstance(example, dict) or not {"schema", "query", "answer"} <= set(example) <= set(KEYS):
-        return f"an example is an object with {', '.join(KEYS[:3])}, and {' and '.join(KEYS[3:])} where they differ"
+        return f"an example is an object with {', '.join(KEYS[:3])}, and {', '.join(KEYS[3:])} where they differ"
     if not isinstance(example["query"], str) or not example["query"].strip():
         return "the query is empty"
     if example["schema"] not in known:
         names = ", ".join(list(known)[:8])
         return f"there is no schema {example['schema']!r}; some that are there: {names}"
-    if known[example["schema"]]["split"] != "train":
-        return f"schema {example['schema']!r} is not trained on (split {known[example['schema']]['split']})"
+    if not isinstance(example.get("held_out", False), bool):
+        return f"held_out is {example['held_out']!r}; write true or false"
+    if not example.get("held_out") and (split := known[example["schema"]]["split"]) != "train":
+        return f'schema {example["schema"]!r} is not trained on (split {split}); measure on it with "held_out": true'
     if example.get("language", languages[0]) not in languages:
         return f"the language {example['language']!r} is not one of {', '.join(languages)}"
     try:
