@@ -14,6 +14,7 @@ Out  <output>/checkpoint.pt      state of the training; a killed build goes on f
     uv run python scripts/build_embedded_base.py --start assets/embedded_base --from-stage more_schemas  # go on
     uv run python scripts/build_embedded_base.py --measure 8    # exact match of the shipped base on new documents
     uv run python scripts/build_embedded_base.py --install      # copy a finished model to assets/embedded_base
+    uv run python scripts/build_embedded_base.py --install --mean-with assets/embedded_base  # its mean with that one
 """
 
 from __future__ import annotations
@@ -599,17 +600,38 @@ def advance(options: dict[str, Any], state: dict[str, Any]) -> None:
         state |= {"stage": names[names.index(stage["name"]) + 1], "step": 0}
 
 
-def install(output: Path) -> None:
+def mean_weights(first: Path, second: Path) -> dict[str, Any]:
+    """The mean of two models' weights by name, in fp32 and rounded to the first one's type (model soups, Wortsman et al. 2022,
+    arXiv 2203.05482).
+
+    Raises UserError where they are not of one shape.
+    """
+    from safetensors.torch import load_file
+
+    mine, other = load_file(first / "model.safetensors"), load_file(second / "model.safetensors")
+    if {name: tensor.shape for name, tensor in mine.items()} != {name: tensor.shape for name, tensor in other.items()}:
+        raise UserError(
+            f"{first} and {second} have weights of different shapes; the mean is of two models of one shape"
+        )
+    return {name: ((tensor.float() + other[name].float()) / 2).to(tensor.dtype) for name, tensor in mine.items()}
+
+
+def install(output: Path, mean_with: Path | None) -> None:
     """Copy a finished model to assets/embedded_base, with the hashes that loading checks and the metrics of its making."""
+    from safetensors.torch import save_file
+
     from pipeline.artifacts import file_hash, write_json
 
     model = output / "model"
     check_finished(model, "build one first")
+    weights = mean_weights(model, mean_with) if mean_with else None
     shutil.copytree(model, EMBEDDED_BASE, dirs_exist_ok=True)
+    if weights:
+        save_file(weights, EMBEDDED_BASE / "model.safetensors", metadata={"format": "pt"})
     shutil.copy(output / "metrics.jsonl", EMBEDDED_BASE / "metrics.jsonl")
     hashes = {name: file_hash(EMBEDDED_BASE / name) for name in ("model.safetensors", "tokenizer.json", "config.json")}
     write_json(EMBEDDED_BASE / "manifest.json", {"sha256": hashes})
-    print(f"installed {model} as {EMBEDDED_BASE}")
+    print(f"installed {model}{f', its mean with {mean_with},' if mean_with else ''} as {EMBEDDED_BASE}")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -627,6 +649,9 @@ def main(argv: list[str] | None = None) -> int:
         "--measure", type=int, metavar="N", help="answer N new documents of each kind with a finished model"
     )
     parser.add_argument("--install", action="store_true", help="copy a finished model to assets/embedded_base")
+    parser.add_argument(
+        "--mean-with", type=Path, metavar="DIR", help="with --install: the mean of its weights and this model's"
+    )
     args = parser.parse_args(argv)
     options = json.loads(args.config.read_text(encoding="utf-8"))
     if args.from_stage is not None:
@@ -640,7 +665,9 @@ def main(argv: list[str] | None = None) -> int:
     output = args.output or Path(options["output"])
     output.mkdir(parents=True, exist_ok=True)
     if args.install:
-        install(output)
+        if args.mean_with is not None:
+            check_finished(args.mean_with, "name the folder of a finished model")
+        install(output, args.mean_with)
         return 0
     if args.measure is not None:
         if args.measure < 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from pathlib import Path
 
 import pytest
 from conftest import ROOT, TINY
@@ -145,6 +146,23 @@ def test_what_stands_around_values_are_words_of_all_documents_that_the_teacher_d
         words = known_words(Words.pieces, *known)
         assert len(words) == known[1]
         assert not {part for text in words for part in text.split()} & RESERVED
+
+
+def test_the_mean_of_two_models_has_the_first_one_s_type_and_needs_the_same_shapes(tmp_path):
+    import torch
+    from safetensors.torch import save_file
+
+    def folder(name: str, tensor: torch.Tensor) -> Path:
+        (tmp_path / name).mkdir()
+        save_file({"a": tensor}, tmp_path / name / "model.safetensors")
+        return tmp_path / name
+
+    first = folder("first", torch.tensor([1.0, 2.0], dtype=torch.bfloat16))
+    mean = builder.mean_weights(first, folder("second", torch.tensor([3.0, 2.5])))["a"]
+    assert mean.dtype == torch.bfloat16
+    assert mean.tolist() == [2.0, 2.25]
+    with pytest.raises(UserError, match="different shapes"):
+        builder.mean_weights(first, folder("third", torch.zeros(3)))
 
 
 def test_keyed_rows_supervise_values_that_their_context_decides():
