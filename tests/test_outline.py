@@ -18,7 +18,7 @@ from pipeline.key_order import KeyOrder
 from pipeline.made_up_language import Words
 from pipeline.made_up_schemas import AnySchema
 from pipeline.prompts import NAMED, REQUEST, render_prompt, with_links
-from pipeline.reading import QUOTED
+from pipeline.reading import QUOTED, value_in
 
 EXAMPLES = ROOT / "examples"
 TODAY = date(2024, 3, 17)
@@ -61,7 +61,7 @@ def named(request: str, schema: object = SCHEMA) -> str:
         ("customer Bob 3 march 2024 x", "customer: Bob 3 march 2024 [2024-03-03] x"),
         # each pair of brackets is an object of its own
         ("lines only (unit price 3, product a) and (product b), customer Bob",
-         "customer: Bob; lines: only (product: a; unit_price: 3) (product: b)"),
+         "customer: Bob; lines (product: a; unit_price: 3) (product: b)"),
         ("lines (product a, options (colour red)), ship to (city Paris)",
          "lines (product: a; options (colour: red)); shipTo (city: Paris)"),
         ("customer Bob, lines {product a}", "customer: Bob; lines (product: a)"),
@@ -88,7 +88,7 @@ def named(request: str, schema: object = SCHEMA) -> str:
         ("[giftNote] x", ""),
         # a name may be what is said
         ("customer: gift note, gift note customer", "customer: gift note; giftNote: customer"),
-        ('customer is "giftNote", gift note x', 'customer: is "giftNote"; giftNote: x'),
+        ('customer is "giftNote", gift note x', 'customer: "giftNote"; giftNote: x'),
         # brackets behind something else speak of no other object
         ("lines (product a), customer Bob (product b)", "customer: Bob; lines (product: a / b)"),
         ("gift note see you (soon), customer Bob", "customer: Bob; giftNote: see you (soon)"),
@@ -105,6 +105,36 @@ def named(request: str, schema: object = SCHEMA) -> str:
 )  # fmt: skip
 def test_what_a_request_says_of_its_properties_stands_in_the_order_of_the_schema(request_text, shown):
     assert named(request_text) == shown
+
+
+@pytest.mark.parametrize(
+    ("said", "listed", "value"),
+    [
+        ("is Bob", False, "Bob"),
+        (" : set to 3, please!", False, "3"),
+        ("Est \u00e9gal \u00e0 3, s\u2019il te pla\u00eet", False, "3"),
+        ("island of only thanks", False, "island of only thanks"),
+        ("only a and b", False, "only a and b"),
+        ("= only a, thanks", True, "a"),
+        ("are a, b and c", True, "a & b & c"),
+        ("a, b, et c plus d & e; f", True, "a & b & c & d & e; f"),
+        ('"a, b" and 3,5, \u00ab d et e \u00bb', True, '"a, b" & 3,5 & \u00ab d et e \u00bb'),
+        ("red [RED] or andes", True, "red [RED] or andes"),
+        ('"please"', False, '"please"'),
+        ("is", False, ""),
+        ("", True, ""),
+    ],
+)
+def test_what_stands_around_a_value_and_between_items_is_taken_for_what_it_is(said, listed, value):
+    assert value_in(said, listed=listed) == value
+
+
+def test_items_are_divided_where_the_schema_has_a_list_and_nothing_else():
+    text, names = {"type": "string"}, {"type": "array", "items": {"type": "string"}}
+    schema = {"properties": {"title": text, "guests": {"$ref": "#/$defs/names"}, "either": {"anyOf": [text, names]}}}
+    said = "title a and b, guests are c and d, either e and f"
+    shown = "title: a and b; guests: c & d; either: e and f"
+    assert named(said, schema | {"$defs": {"names": names}}) == shown
 
 
 def test_a_name_that_several_objects_have_stands_in_the_one_that_was_named():

@@ -89,6 +89,22 @@ def with_children(schema: dict[str, Any], change: Callable[[str, Any], Any]) -> 
     return result
 
 
+def reachable(schemas: list[Any], definitions: dict[str, Any]) -> list[dict[str, Any]]:
+    """All objects of keywords that may apply to a value: references, `allOf` and every branch of a choice."""
+    found: list[dict[str, Any]] = []
+    waiting, seen = list(schemas), set()
+    while waiting:
+        part = waiting.pop(0)
+        if not isinstance(part, dict) or id(part) in seen:
+            continue
+        seen.add(id(part))
+        found.append(part)
+        if "$ref" in part:
+            waiting.append(definitions.get(part["$ref"].removeprefix("#/$defs/"), True))
+        waiting += [below for path, below in children(part) if path[0] in APPLIED]
+    return found
+
+
 def properties_in(schemas: list[Any], definitions: dict[str, Any], *, items: bool = False) -> dict[str, list[Any]]:
     """Names of the properties that an object may have under these schemas, each with its schemas, in the order of the document.
 

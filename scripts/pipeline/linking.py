@@ -20,13 +20,13 @@ from typing import Any, NamedTuple
 from pipeline.calendar import read_day
 from pipeline.dsl import STEP, can_refuse, conditions_of, described, step_phrases_of
 from pipeline.json_schemas import children
-from pipeline.reading import LEFT_ALONE, QUOTED, WORD, Note, Spelling, folded, lowered, with_notes
+from pipeline.reading import LEFT_ALONE, QUOTED, WORD, Note, Spelling, folded, lowered, said_around, with_notes
 
 MISSING = "?"
 """What stands behind the words between a field and a value that are none of the field's operators."""
 VALUE = rf"\d|{QUOTED}"
 """How a value begins that no schema lists."""
-TRUTHS = {"yes": "true", "oui": "true", "no": "false", "non": "false"}
+TRUTHS = {said: value for value in ("true", "false") for said in said_around()[value]}
 """What people say for truth values beside their names in JSON."""
 TRUTH = re.compile(rf"[ :=]*(?:{WORD} ){{0,2}}?(?P<said>{'|'.join(TRUTHS)})(?!\w)")
 """A truth value behind a property's name, two words between them at most ("online set to no")."""

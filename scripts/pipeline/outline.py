@@ -3,7 +3,7 @@
 A schema that a user brings asks for an order and a nesting of its own, whatever the order of the request, and a small model has to
 ask of each property whether the request names it, and where. Rules that read the schema's words (`linking.py`) know that already, so
 that a prompt says it: `customer: Ada Diaz; lines (product: mug; quantity: 2) (product: lamp)`. Behind a name stand the words from it
-to the next one, as they are, or its value where that stands before it, and at the end behind `?` what has a number or a quotation
+to the next one without those around a value (`reading.value_in`), or its value where that stands before it, and at the end behind `?` what has a number or a quotation
 and no name.
 Where a request nests what it says in brackets, each pair that has names in it is an object of its own; without them a list's
 next one begins where a name is said again. The rules read names, not sense: what is said before its name, or in other words, is
@@ -20,9 +20,9 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from pipeline.dsl import can_refuse, conditions_of
-from pipeline.json_schemas import properties_in
+from pipeline.json_schemas import properties_in, reachable
 from pipeline.linking import MISSING
-from pipeline.reading import LEFT_ALONE, QUOTED, WORD, Note, with_notes
+from pipeline.reading import LEFT_ALONE, QUOTED, WORD, Note, value_in, with_notes
 
 DEEPEST = 60
 """Brackets in brackets that are told apart."""
@@ -52,9 +52,25 @@ class Place:
         return {name: Place(schemas, self.definitions) for name, schemas in found.items()}
 
     @cached_property
+    def here(self) -> list[dict[str, Any]]:
+        """What applies to the value itself."""
+        return reachable(self.schemas, self.definitions)
+
+    @cached_property
     def is_list(self) -> bool:
-        """Whether there are items here."""
-        return any(isinstance(schema, dict) and "items" in schema for schema in self.schemas)
+        """Whether the value is a list, whatever else the schema says."""
+        kinds = {part["type"] if isinstance(part["type"], str) else "" for part in self.here if "type" in part}
+        return kinds <= {"array"} and any("items" in part for part in self.here)
+
+    @cached_property
+    def is_number(self) -> bool:
+        """Whether the value may be a number."""
+        return any(part.get("type") in ("integer", "number") for part in self.here)
+
+    @cached_property
+    def values(self) -> set[str]:
+        """The texts that the schema lists for it."""
+        return {value for part in self.here for value in part.get("enum", ()) if isinstance(value, str)}
 
     @cached_property
     def paths(self) -> dict[str, tuple[str, ...] | None]:
@@ -169,7 +185,7 @@ class _Reader:
         words = self._words(self.start, at)
         if self.named is not None:
             said, name = self.named
-            said.words[name].append(words.lstrip(" :=,;").rstrip(" :,;({"))
+            said.words[name].append(value_in(words.rstrip(" ({"), listed=said.place.parts[name].is_list))
         elif re.search(UNNAMED, words):
             self.rest.append(words.strip(" :=,;(){}"))
         self.named, self.inside, self.start = None, [], at
@@ -197,13 +213,9 @@ class _Reader:
     def _said_before(self, place: Place, note: Note) -> int:
         """Where a value begins that stands before its property's name, as in "30 minutes" or "express delivery", or else the
         name."""
-        schemas = [schema for schema in place.schemas if isinstance(schema, dict)]
-        values = {value for schema in schemas for value in schema.get("enum", ()) if isinstance(value, str)}
-        listed = [value.start for value in self.inside if value.end == note.start - 1 and value.shown in values]
+        listed = [said.start for said in self.inside if said.end == note.start - 1 and said.shown in place.values]
         number = None
-        if any(schema.get("type") in ("integer", "number") for schema in schemas) and not NUMBER_NEXT.match(
-            self.request, note.end
-        ):
+        if place.is_number and not NUMBER_NEXT.match(self.request, note.end):
             number = NUMBER_LAST.search(self.request[: note.start], self.start)
         return number.start() if number else listed[0] if listed else note.start
 

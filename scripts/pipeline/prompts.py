@@ -17,7 +17,7 @@ from pipeline.calendar import book, days_said, today_line
 from pipeline.dsl import SchemaField, answer_schema
 from pipeline.linking import spellings_said
 from pipeline.outline import outline
-from pipeline.reading import with_notes
+from pipeline.reading import said_around, with_notes
 
 INSTRUCTIONS = (
     "Write the request as one JSON object that satisfies the schema, or as a refusal where the schema cannot say it."
@@ -91,7 +91,7 @@ def form() -> str:
 def form_of_rows() -> str:
     """As `form`, and of the phrases and rules that requests are read by: rows that were written with others are to be
     written again."""
-    return hashlib.sha256(json.dumps([form(), book(), RULES_VERSION]).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([form(), book(), said_around(), RULES_VERSION]).encode()).hexdigest()[:16]
 
 
 def render_completion(ast: dict[str, Any]) -> list[dict[str, str]]:

@@ -1,12 +1,17 @@
-"""How the text of a request is read by rules: case, accents, typing mistakes, what is quoted; and notes behind its words."""
+"""How the text of a request is read by rules: case, accents, typing mistakes, what is quoted, what stands around a value; and
+notes behind its words."""
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import NamedTuple
+
+from pipeline.paths import CONFIG_DIR
 
 QUOTED = r'"[^"]*"|\u201c[^\u201d]*\u201d|\u00ab[^\u00bb]*\u00bb'
 """What is quoted, as a regex."""
@@ -16,6 +21,35 @@ LEFT_ALONE = rf"{QUOTED}|\[[^]]*\]"
 """What is quoted, and what already stands in brackets."""
 SHORTEST_MENDED = 6
 """Letters of the shortest words of which one is read as the other; too many shorter ones are near each other."""
+
+
+@cache
+def said_around() -> dict[str, tuple[str, ...]]:
+    """config/reading.json: what people say around a value, of every language, by what it is: "is", "only", "and" ..."""
+    languages = json.loads((CONFIG_DIR / "reading.json").read_text(encoding="utf-8")).values()
+    kinds = ("is", "only", "and", "thanks", "true", "false")
+    return {kind: tuple(dict.fromkeys(word for words in languages for word in words[kind])) for kind in kinds}
+
+
+@cache
+def _around(kinds: tuple[str, ...]) -> str:
+    """A regex for the words of these kinds, the longest first."""
+    words = sorted((word for kind in kinds for word in said_around()[kind]), key=len, reverse=True)
+    return "|".join(word.replace("'", "['\u2019]") for word in words)
+
+
+def value_in(said: str, *, listed: bool) -> str:
+    """What is said behind a name, without what stands around a value: "is only a, please" -> "a".
+
+    Items of lists are joined in one way: "a, b and c" -> "a & b & c". What is quoted is left alone.
+    """
+    before = _around(("is", "only") if listed else ("is",))
+    said = re.sub(rf"^(?:[\s:=,;]|(?:{before})(?!\w))+", "", said, flags=re.IGNORECASE)
+    said = re.sub(rf"\s*[,.;]\s*(?:{_around(('thanks',))})[\s!.]*$|[\s:,;]+$", "", said, flags=re.IGNORECASE)
+    if not listed:
+        return said
+    joint = rf"\s*,\s+(?:(?:{_around(('and',))})\s+)?|\s+(?:{_around(('and',))}|[&+;])\s+"
+    return re.sub(rf"{LEFT_ALONE}|(?P<joint>{joint})", lambda found: " & " if found["joint"] else found[0], said)
 
 
 def lowered(text: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.calendar import read_day
-from pipeline.json_schemas import APPLIED, children, properties_in
+from pipeline.json_schemas import properties_in, reachable
 from pipeline.language import say_date
 from pipeline.linking import words_of
 
@@ -76,25 +76,10 @@ class SchemaLanguage:
 
     # ---- what the schema says at a place
 
-    def reachable(self, schemas: list[Any]) -> list[dict[str, Any]]:
-        """All objects of keywords that may apply to a value: references, `allOf` and every branch of a choice."""
-        found: list[dict[str, Any]] = []
-        waiting, seen = list(schemas), set()
-        while waiting:
-            part = waiting.pop(0)
-            if not isinstance(part, dict) or id(part) in seen:
-                continue
-            seen.add(id(part))
-            found.append(part)
-            if "$ref" in part:
-                waiting.append(self.definitions.get(part["$ref"].removeprefix("#/$defs/"), True))
-            waiting += [below for path, below in children(part) if path[0] in APPLIED]
-        return found
-
     def properties(self, schemas: list[Any]) -> dict[str, list[Any]]:
         """Names of the properties that an object may have here, each with its schemas, in the order of the document."""
         found = properties_in(schemas, self.definitions)
-        for part in self.reachable(schemas):
+        for part in reachable(schemas, self.definitions):
             needs = part.get("dependentRequired", {})
             for name in (*part.get("required", []), *(each for pair in needs.items() for each in (pair[0], *pair[1]))):
                 found.setdefault(name, [])
@@ -114,7 +99,7 @@ class SchemaLanguage:
     def spoken_values(self, schemas: list[Any]) -> dict[str, Any]:
         """Words -> value for the strings of enums and constants here."""
         found: dict[str, Any] = {}
-        for part in self.reachable(schemas):
+        for part in reachable(schemas, self.definitions):
             for value in [*part.get("enum", []), *([part["const"]] if "const" in part else [])]:
                 words = words_of(value) if isinstance(value, str) else ""
                 if BARE.fullmatch(words) and not set(words.split()) & RESERVED:
@@ -158,14 +143,14 @@ class SchemaLanguage:
 
     def _others(self, schemas: list[Any]) -> list[Any]:
         found = []
-        for part in self.reachable(schemas):
+        for part in reachable(schemas, self.definitions):
             found += [part[key] for key in ("additionalProperties", "unevaluatedProperties") if key in part]
             found += list(part.get("patternProperties", {}).values())
         return found
 
     def _items(self, schemas: list[Any]) -> list[Any]:
         found = []
-        for part in self.reachable(schemas):
+        for part in reachable(schemas, self.definitions):
             found += [*part.get("prefixItems", []), part.get("items", True), part.get("contains", True)]
         return found
 
