@@ -97,6 +97,7 @@ def named(request: str, schema: object = SCHEMA) -> str:
         # what has a value and no name
         ('with form "m", customer Bob', 'customer: Bob; ?: with form "m"'),
         ("lines (product a) for 3 and 4, customer Bob", "customer: Bob; lines (product: a); ?: for 3 and 4"),
+        ('gift note x, form "m", customer Bob, "y"', 'customer: Bob, "y"; giftNote: x; ?: form "m"'),
         ("order 0d02eb50 for customer Bob", "customer: Bob"),
         ("at 5", ""),
         ("france", ""),

@@ -33,6 +33,8 @@ MOST_PLACES = 500
 UNNAMED = rf"(?<!\w)\d+(?!\w)|{QUOTED}"
 """How what is said of no property is told from the words around a request."""
 
+UNKNOWN = re.compile(rf",\s+({WORD}\s+(?:{QUOTED}))(?=\s*(?:,|$))")
+"""Among what is said of a property, what has a name that is none of the schema's: `limit 9, colour "red"`."""
 NUMBER_LAST = re.compile(r"(?<![\w.,-])-?\d[\d.,]*\s+$")
 NUMBER_NEXT = re.compile(rf"[ :=]*(?:{WORD} ){{0,2}}\d")
 """A number right before a name, and one that is said of it."""
@@ -185,7 +187,9 @@ class _Reader:
         words = self._words(self.start, at)
         if self.named is not None:
             said, name = self.named
-            said.words[name].append(value_in(words.rstrip(" ({"), listed=said.place.parts[name].is_list))
+            self.rest += [found[1] for found in UNKNOWN.finditer(words)]
+            words = UNKNOWN.sub("", words).rstrip(" ({")
+            said.words[name].append(value_in(words, listed=said.place.parts[name].is_list))
         elif re.search(UNNAMED, words):
             self.rest.append(words.strip(" :=,;(){}"))
         self.named, self.inside, self.start = None, [], at
