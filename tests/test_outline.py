@@ -68,6 +68,7 @@ def named(request: str, schema: object = SCHEMA) -> str:
         # without brackets a name belongs to the object that was named before it, or to the one place of its name
         ("lines: product a, unit price 4", "lines (product: a; unit_price: 4)"),
         ("lines product a, unit price 4, product b", "lines (product: a; unit_price: 4) (product: b)"),
+        ("lines (product a), product b", "lines (product: a) (product: b)"),
         ("ship to city Paris, city Rome", "shipTo (city: Paris / Rome)"),
         ("product a, city Paris", "lines (product: a); shipTo (city: Paris)"),
         ("colour red", "lines (options (colour: red))"),
@@ -78,6 +79,7 @@ def named(request: str, schema: object = SCHEMA) -> str:
         ("customer 7 unit price 3", "customer: 7; lines (unit_price: 3)"),
         ("customer Bob 7 unit price", "customer: Bob; lines (unit_price: 7)"),
         ("be country", "shipTo (country: be [BE])"),
+        ("customer fr be country", "customer: fr [FR]; shipTo (country: be [BE])"),
         ("BE country, gift note be x", "shipTo (country: BE [BE]); giftNote: be [BE] x"),
         ("city be product", "lines (product); shipTo (city: be [BE])"),
         # what is said twice
@@ -89,6 +91,7 @@ def named(request: str, schema: object = SCHEMA) -> str:
         # a name may be what is said
         ("customer: gift note, gift note customer", "customer: gift note; giftNote: customer"),
         ('customer is "giftNote", gift note x', 'customer: "giftNote"; giftNote: x'),
+        ("lines: product, customer Bob", "customer: Bob; lines (product)"),
         # brackets behind something else speak of no other object
         ("lines (product a), customer Bob (product b)", "customer: Bob; lines (product: a / b)"),
         ("gift note see you (soon), customer Bob", "customer: Bob; giftNote: see you (soon)"),

@@ -112,7 +112,7 @@ class Said:
         if self.last is None:
             return None
         objects = self.parts[self.last]
-        if self.place.parts[self.last].is_list and name in objects[-1].words and not objects[-1].opened:
+        if self.place.parts[self.last].is_list and name in objects[-1].words:
             objects.append(Said(objects[-1].place))
         return objects[-1].name(name)
 
