@@ -1,13 +1,13 @@
 """What a request says of which property of its schema, nested and ordered as an answer has them.
 
-A schema that a user brings asks for an order and a nesting of its own, whatever the order of the request, and a small model has to
-ask of each property whether the request names it, and where. Rules that read the schema's words (`linking.py`) know that already, so
-that a prompt says it: `customer: Ada Diaz; lines (product: mug; quantity: 2) (product: lamp)`. Behind a name stand the words from it
-to the next one without those around a value (`reading.value_in`), or its value where that stands before it, and at the end behind `?` what has a number or a quotation
-and no name.
-Where a request nests what it says in brackets, each pair that has names in it is an object of its own; without them a list's
-next one begins where a name is said again. The rules read names, not sense: what is said before its name, or in other words, is
-left to whoever reads the request.
+A schema that a user brings asks for an order and a nesting of its own, whatever the order of the request, and a small model
+has to ask of each property whether the request names it, and where. Rules that read the schema's words (`linking.py`) know that
+already, so that a prompt says it: `customer: Ada Diaz; lines (product: mug; quantity: 2) (product: lamp)`.
+
+Behind a name stand the words from it to the next one, or its value where that stands before it, without those around a value
+(`reading.value_in`), and at the end behind `?` what has a number or a quotation and no name. Where a request nests what it says
+in brackets, each pair that has names in it is an object of its own; without them a list's next one begins where a name is said
+again. The rules read names, not sense: what is said in other words is left to whoever reads the request.
 """
 
 from __future__ import annotations
@@ -29,10 +29,8 @@ DEEPEST = 60
 MOST_PLACES = 500
 """Properties among which a name is looked for whose object is not named: schemas may have themselves in them."""
 
-
 UNNAMED = rf"(?<!\w)\d+(?!\w)|{QUOTED}"
 """How what is said of no property is told from the words around a request."""
-
 UNKNOWN = re.compile(rf",\s+({WORD}\s+(?:{QUOTED}))(?=\s*(?:,|$))")
 """Among what is said of a property, what has a name that is none of the schema's: `limit 9, colour "red"`."""
 NUMBER_LAST = re.compile(r"(?<![\w.,-])-?\d[\d.,]*\s+$")
@@ -167,14 +165,12 @@ class _Reader:
             found = self._with_property(note.shown)
             if found is None:
                 return False
-            said, before = (
-                found.words.setdefault(note.shown, []),
-                self._said_before(found.place.parts[note.shown], note),
-            )
-            if before < note.start:
-                said.append(self._words(before, note.start).strip())
-            self.end(before)
-            self.named, self.start = None if before < note.start else (found, note.shown), note.end
+            said = found.words.setdefault(note.shown, [])
+            start = self._value_before(found.place.parts[note.shown], note)
+            if start is not None:
+                said.append(self._words(start, note.start).strip())
+            self.end(note.start if start is None else start)
+            self.named, self.start = (found, note.shown) if start is None else None, note.end
         return True
 
     def value(self, note: Note) -> None:
@@ -214,14 +210,13 @@ class _Reader:
         notes = (Note(note.start - start, note.end - start, note.shown) for note in within)
         return with_notes(self.request[start:end], notes)
 
-    def _said_before(self, place: Place, note: Note) -> int:
-        """Where a value begins that stands before its property's name, as in "30 minutes" or "express delivery", or else the
-        name."""
+    def _value_before(self, place: Place, note: Note) -> int | None:
+        """Where a value begins that stands right before its property's name, as in "30 minutes" or "express delivery"."""
         listed = [said.start for said in self.inside if said.end == note.start - 1 and said.shown in place.values]
-        number = None
         if place.is_number and not NUMBER_NEXT.match(self.request, note.end):
             number = NUMBER_LAST.search(self.request[: note.start], self.start)
-        return number.start() if number else listed[0] if listed else note.start
+            listed += [number.start()] if number else []
+        return listed[0] if listed else None
 
     def _is_value(self, note: Note) -> bool:
         """Whether a name is what is said of the property before it, as in "customer: delivery, size 3"."""
