@@ -36,6 +36,7 @@ UNKNOWN = re.compile(rf",\s+({WORD}\s+(?:{QUOTED}))(?=\s*(?:,|$))")
 NUMBER_LAST = re.compile(r"(?<![\w.,-])-?\d[\d.,]*\s+$")
 NUMBER_NEXT = re.compile(rf"[ :=]*(?:{WORD} ){{0,2}}\d")
 """A number right before a name, and one that is said of it."""
+VALUE_ENDS = re.compile(r"\s*([,;)}]|$)")
 
 
 @dataclass
@@ -214,20 +215,19 @@ class _Reader:
         """Where a value begins that stands right before its property's name, as in "30 minutes" or "express delivery"."""
         listed = [said.start for said in self.inside if said.end == note.start - 1 and said.shown in place.values]
         if place.is_number and not NUMBER_NEXT.match(self.request, note.end):
-            number = NUMBER_LAST.search(self.request[: note.start], self.start)
+            number = NUMBER_LAST.search(self.request, self.start, note.start)
             listed += [number.start()] if number else []
         return listed[0] if listed else None
 
     def _is_value(self, note: Note) -> bool:
         """Whether a name is what is said of the property before it, as in "customer: delivery, size 3"."""
         said, name = self.named or (None, "")
-        between, behind = self.request[self.start : note.start], self.request[note.end :]
-        nothing = "[^,;]+" if self.request[note.start] in '"\u201c\u00ab' else "[ :=]+"
+        nothing = re.compile("[^,;]+" if self.request[note.start] in '"\u201c\u00ab' else "[ :=]+")
         return (
             said is not None
             and not said.place.parts[name].parts
-            and re.fullmatch(nothing, between) is not None
-            and re.match(r"\s*([,;)}]|$)", behind) is not None
+            and nothing.fullmatch(self.request, self.start, note.start) is not None
+            and VALUE_ENDS.match(self.request, note.end) is not None
         )
 
     def _with_property(self, name: str) -> Said | None:
