@@ -470,6 +470,10 @@ def test_the_whole_chain_runs_and_then_is_up_to_date(tmp_path, tiny_base):
     assert before == {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*.jsonl")}
 
 
+def checkpoints_of(folder: Path) -> set[Path]:
+    return set((folder / "out/student_runs/embedded").glob("checkpoint-[0-9]*/trainer_state.json"))
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_a_killed_training_goes_on_from_its_checkpoint(data, tmp_path):
@@ -478,14 +482,14 @@ def test_a_killed_training_goes_on_from_its_checkpoint(data, tmp_path):
         folder = tmp_path / name
         args = ("--config", str(copied(data, folder)), "--epochs", "4")
         if kill:
+            before = checkpoints_of(folder)  # of another test's training
             process = subprocess.Popen(
                 [sys.executable, str(ROOT / "scripts/train_student.py"), *args],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
-            checkpoints = folder / "out/student_runs/embedded"
             deadline = time.monotonic() + 120
-            while not list(checkpoints.glob("checkpoint-[0-9]*/trainer_state.json")) and time.monotonic() < deadline:
+            while not checkpoints_of(folder) - before and time.monotonic() < deadline:
                 time.sleep(0.05)
             process.kill()
             process.wait()
