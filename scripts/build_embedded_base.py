@@ -662,6 +662,8 @@ def main(argv: list[str] | None = None) -> int:
     if args.max_steps is not None:
         for stage in options["stages"]:
             stage["steps"] = min(stage["steps"], args.max_steps)
+    if args.mean_with is not None and not args.install:
+        raise UserError(f"--mean-with {args.mean_with} goes with --install; nothing else writes a mean")
     output = args.output or Path(options["output"])
     output.mkdir(parents=True, exist_ok=True)
     if args.install:

@@ -163,6 +163,8 @@ def test_the_mean_of_two_models_has_the_first_one_s_type_and_needs_the_same_shap
     assert mean.tolist() == [2.0, 2.25]
     with pytest.raises(UserError, match="different shapes"):
         builder.mean_weights(first, folder("third", torch.zeros(3)))
+    with pytest.raises(UserError, match="goes with --install"):
+        builder.main(["--mean-with", str(first), "--output", str(tmp_path / "out")])
 
 
 def test_keyed_rows_supervise_values_that_their_context_decides():

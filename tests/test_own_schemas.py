@@ -436,6 +436,14 @@ def test_examples_that_are_held_out_may_be_of_any_schema_and_are_of_a_split_of_t
     assert 'is not trained on (split test); measure on it with "held_out": true' in str(error.value)
 
 
+def test_a_request_that_is_trained_on_and_held_out_is_named_before_anything_is_made(tmp_path):
+    path = tmp_path / "own.jsonl"
+    held_out = OWN | {"query": OWN["query"].upper(), "held_out": True}
+    path.write_text(f"{json.dumps(OWN)}\n{json.dumps(held_out)}\n", encoding="utf-8")
+    with pytest.raises(UserError, match="line 2: the same request is trained on and held out"):
+        read_examples(path, [d_02_of("search_query")], ["en"], "2024-01-01")
+
+
 def test_the_requests_that_come_with_the_examples_are_held_out_and_their_answers_satisfy_the_schemas():
     schemas = [d_02_of(name) | {"schema_id": name} for name in read_folder(EXAMPLES)]
     rows = read_examples(EXAMPLES / "requests.jsonl", schemas, ["en", "fr"], "2024-01-01")

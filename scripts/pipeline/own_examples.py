@@ -30,6 +30,7 @@ def read_examples(
     known |= {row["schema_id"]: row for row in schemas}
     judges = SchemaJudges()
     found: dict[str, list[dict[str, Any]]] = {}
+    splits: dict[tuple[str, str], str] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if not line.strip():
             continue
@@ -42,6 +43,9 @@ def read_examples(
         row = known[example["schema"]]
         if wrong := judges.of(row).error(example["answer"]):
             raise UserError(f"{path} line {number}: the answer does not satisfy {example['schema']}: {wrong[1]}")
+        split = "own" if example.get("held_out") else "train"
+        if splits.setdefault((row["schema_id"], example["query"].casefold()), split) != split:
+            raise UserError(f"{path} line {number}: the same request is trained on and held out; drop one of the two")
         language = example.get("language", languages[0])
         day = example.get("current_date", default_date)
         found.setdefault(row["schema_id"], []).append(
@@ -57,7 +61,7 @@ def read_examples(
                 "error_type": None,
                 "teacher": "own example",
                 "attempts": 0,
-                "split": "own" if example.get("held_out") else "train",
+                "split": split,
             }
         )
     return found
