@@ -31,7 +31,7 @@ from pipeline.errors import UserError
 from pipeline.paths import Layout
 from pipeline.prompts import minify
 
-VERSION = 9
+VERSION = 10
 FEW = 8
 """Fewer schemas of a user's own than these are all trained on."""
 LEAST_ROWS = 256
@@ -244,8 +244,8 @@ def _names_are_free(schema: Any) -> bool:
 
 def _variant(schema: Any, rng: random.Random, style: str | None) -> Any:
     from pipeline.json_schemas import with_children
-    from pipeline.linking import words_of
     from pipeline.made_up_language import name_in_style
+    from pipeline.reading import words_of
 
     if not isinstance(schema, dict):
         return schema
@@ -273,7 +273,7 @@ def _variant(schema: Any, rng: random.Random, style: str | None) -> Any:
 def own_row(name: str, schema: Any, split: str, unenforced: tuple[str, ...]) -> dict[str, Any]:
     """One d_02 row from a user's schema."""
     from pipeline.dsl import with_refusal
-    from pipeline.linking import words_of
+    from pipeline.reading import words_of
 
     answer = with_refusal(schema)
     said = schema.get("title") if isinstance(schema, dict) else None

@@ -16,10 +16,11 @@ from pipeline import pretraining_data as data
 from pipeline.dsl import reason_of
 from pipeline.errors import UserError
 from pipeline.language import phrase_book
-from pipeline.linking import MISSING, words_of
+from pipeline.linking import MISSING
 from pipeline.made_up_language import Manner, Words, known_words, separators
 from pipeline.made_up_schemas import ANDS, ENDS, LINKS, ONLY
 from pipeline.paths import EMBEDDED_BASE
+from pipeline.reading import words_of
 from pipeline.schema_language import RESERVED
 
 RECIPE = json.loads((ROOT / "config/embedded_base.json").read_text(encoding="utf-8"))

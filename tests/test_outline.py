@@ -98,8 +98,8 @@ def named(request: str, schema: object = SCHEMA) -> str:
         ("lines) ((( customer", "customer; lines"),
         ("country fr", "shipTo (country: fr [FR])"),
         # what has a value and no name
-        ('with form "m", customer Bob', 'customer: Bob; ?: with form "m"'),
-        ("lines (product a) for 3 and 4, customer Bob", "customer: Bob; lines (product: a); ?: for 3 and 4"),
+        ('with form "m", customer Bob', 'customer: Bob; ?: form "m"'),
+        ("lines (product a) for 3 and 4, customer Bob", "customer: Bob; lines (product: a); ?: 3 and 4"),
         ('gift note x, form "m", customer Bob, "y"', 'customer: Bob, "y"; giftNote: x; ?: form "m"'),
         ("order 0d02eb50 for customer Bob", "customer: Bob"),
         ("at 5", ""),

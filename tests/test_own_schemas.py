@@ -28,9 +28,9 @@ from pipeline.errors import UserError
 from pipeline.instances import NoInstance, Sampler, matching
 from pipeline.json_schemas import closed_schema, read_folder
 from pipeline.key_order import KeyOrder
-from pipeline.linking import words_of
 from pipeline.own_examples import read_examples
 from pipeline.prompts import minify
+from pipeline.reading import words_of
 from pipeline.rewrite import named_only
 from pipeline.schema_language import SchemaLanguage
 

@@ -11,7 +11,7 @@ import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -22,6 +22,7 @@ from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012, UnknownDialect, specification_with
 
 from pipeline.errors import UserError
+from pipeline.reading import words_of
 
 MOST_BYTES = 200_000
 MOST_DEPTH = 60
@@ -434,7 +435,10 @@ def bad_pattern(schema: Any) -> str | None:
 
 
 def closed_schema(name: str, document: Any) -> Any:
-    """One document, read by itself, as a closed schema; raises UserError as `read_folder` does."""
+    """One document, read by itself, as a closed schema, its title that of the file where it has none.
+
+    Raises UserError as `read_folder` does.
+    """
     if (levels := depth_of(document)) > MOST_DEPTH:
         raise UserError(f"{name} has {levels} levels of nesting; a schema may have {MOST_DEPTH}")
     check_schema(document, name)
@@ -445,11 +449,15 @@ def _closed(registry: Registry[Any], name: str, document: Any) -> Any:
     schema = Bundler(registry, name, document).bundle()
     if problem := bad_pattern(schema):
         raise UserError(f"{name}: {problem}")
-    return schema
+    if not isinstance(schema, dict) or "title" in schema:
+        return schema
+    return {"title": words_of(PurePath(name).stem)} | schema
 
 
 def read_folder(folder: Path) -> dict[str, Any]:
     """{file name without its suffix: closed schema} of all schemas in a folder, in the order of their names.
+
+    One without a title has that of its file.
 
     Raises UserError naming file and place: no folder, nothing in it, a file that is no JSON or no schema, two schemas of
     one `$id`, a reference that leaves the folder, one that has no end, a pattern of exponential time.

@@ -20,7 +20,18 @@ from typing import Any, NamedTuple
 from pipeline.calendar import read_day
 from pipeline.dsl import STEP, can_refuse, conditions_of, described, step_phrases_of
 from pipeline.json_schemas import children
-from pipeline.reading import LEFT_ALONE, QUOTED, WORD, Note, Spelling, folded, lowered, said_around, with_notes
+from pipeline.reading import (
+    LEFT_ALONE,
+    QUOTED,
+    WORD,
+    Note,
+    Spelling,
+    folded,
+    lowered,
+    said_around,
+    with_notes,
+    words_of,
+)
 
 MISSING = "?"
 """What stands behind the words between a field and a value that are none of the field's operators."""
@@ -80,12 +91,6 @@ class Found(NamedTuple):
     end: int
     phrase: str
     owner: Named | None
-
-
-def words_of(name: str) -> str:
-    """A property's name or an enum's value as words: `dueDate`, `due_date` -> "due date"."""
-    parts = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ").replace("-", " ")
-    return " ".join(parts.lower().split())
 
 
 def _truths(condition: dict[str, Any]) -> dict[str, str]:

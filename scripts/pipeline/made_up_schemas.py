@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.dsl import refusal, suggestion_of, with_refusal
-from pipeline.linking import TRUTHS, words_of
+from pipeline.linking import TRUTHS
 from pipeline.made_up_language import (
     COMMON,
     STYLES,
@@ -25,6 +25,7 @@ from pipeline.made_up_language import (
     say_day,
 )
 from pipeline.prompts import minify
+from pipeline.reading import words_of
 
 Say = Callable[[Words], tuple[str, Any]]
 """How a value is said, and the value, in words of one row."""

@@ -5,30 +5,40 @@ has to ask of each property whether the request names it, and where. Rules that 
 already, so that a prompt says it: `customer: Ada Diaz; lines (product: mug; quantity: 2) (product: lamp)`.
 
 Behind a name stand the words from it to the next one, or its value where that stands before it, without those around a value
-(`reading.value_in`), and at the end behind `?` what has a number or a quotation and no name. Where a request nests what it says
+(`reading.value_in`). A value without a name stands in the one place that it fits (`places.py`), the text before all of that in the
+one that the schema needs. At the end stands behind `?` what else has a number or a quotation. Where a request nests what it says
 in brackets, each pair that has names in it is an object of its own; without them a list's next one begins where a name is said
-again. The rules read names, not sense: what is said in other words is left to whoever reads the request.
+again. The rules read names and forms, not sense: what is said in other words is left to whoever reads the request.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from typing import Any
+from functools import lru_cache
+from typing import NamedTuple
 
+from pipeline.calendar import read_day
 from pipeline.dsl import can_refuse, conditions_of
-from pipeline.json_schemas import properties_in, reachable
 from pipeline.linking import MISSING
-from pipeline.reading import LEFT_ALONE, QUOTED, WORD, Note, value_in, with_notes
+from pipeline.places import CLOCK, DATE, FORMS, Kind, Place, Way, listed
+from pipeline.reading import (
+    LEFT_ALONE,
+    QUOTED,
+    WORD,
+    Note,
+    part_begins,
+    part_ends,
+    parts_of,
+    value_in,
+    with_notes,
+    words_of,
+)
 
 DEEPEST = 60
 """Brackets in brackets that are told apart."""
-MOST_PLACES = 500
-"""Properties among which a name is looked for whose object is not named: schemas may have themselves in them."""
-
 UNNAMED = rf"(?<!\w)\d+(?!\w)|{QUOTED}"
 """How what is said of no property is told from the words around a request."""
 UNKNOWN = re.compile(rf",\s+({WORD}\s+(?:{QUOTED}))(?=\s*(?:,|$))")
@@ -36,53 +46,17 @@ UNKNOWN = re.compile(rf",\s+({WORD}\s+(?:{QUOTED}))(?=\s*(?:,|$))")
 NUMBER_LAST = re.compile(r"(?<![\w.,-])-?\d[\d.,]*\s+$")
 NUMBER_NEXT = re.compile(rf"[ :=]*(?:{WORD} ){{0,2}}\d")
 """A number right before a name, and one that is said of it."""
+ONE_DAY = re.compile(r"(\S+) \1")
+"""A time span of one day."""
 VALUE_ENDS = re.compile(r"\s*([,;)}]|$)")
 
 
-@dataclass
-class Place:
-    """Where values stand: the schemas of them, and of the items where they are lists."""
+class Value(NamedTuple):
+    """A value in a request that is told by what it is."""
 
-    schemas: list[Any]
-    definitions: dict[str, Any]
-
-    @cached_property
-    def parts(self) -> dict[str, Place]:
-        """The properties of the objects here, in the order of the document."""
-        found = properties_in(self.schemas, self.definitions, items=True)
-        return {name: Place(schemas, self.definitions) for name, schemas in found.items()}
-
-    @cached_property
-    def here(self) -> list[dict[str, Any]]:
-        """What applies to the value itself."""
-        return reachable(self.schemas, self.definitions)
-
-    @cached_property
-    def is_list(self) -> bool:
-        """Whether the value is a list, whatever else the schema says."""
-        kinds = {part["type"] if isinstance(part["type"], str) else "" for part in self.here if "type" in part}
-        return kinds <= {"array"} and any("items" in part for part in self.here)
-
-    @cached_property
-    def is_number(self) -> bool:
-        """Whether the value may be a number."""
-        return any(part.get("type") in ("integer", "number") for part in self.here)
-
-    @cached_property
-    def values(self) -> set[str]:
-        """The texts that the schema lists for it."""
-        return {value for part in self.here for value in part.get("enum", ()) if isinstance(value, str)}
-
-    @cached_property
-    def paths(self) -> dict[str, tuple[str, ...] | None]:
-        """The way to each name below this place; None where there are several."""
-        found: dict[str, tuple[str, ...] | None] = {}
-        open_places: list[tuple[tuple[str, ...], Place]] = [((), self)]
-        for path, place in open_places:
-            below = [((*path, name), part) for name, part in place.parts.items()]
-            found |= {way[-1]: None if way[-1] in found else way for way, _ in below}
-            open_places += below[: MOST_PLACES - len(open_places)]
-        return found
+    start: int
+    end: int
+    kind: Kind
 
 
 @dataclass
@@ -142,11 +116,30 @@ def _root_of(text: str) -> Place:
     return Place([] if conditions_of(schema) else [own], schema.get("$defs", {}) if isinstance(schema, dict) else {})
 
 
+def _values_in(request: str, notes: list[Note], names: Collection[str]) -> list[Value]:
+    """What is told in a request by what it is, one after the other: what the schema lists, days, times, addresses."""
+    days = [Value(*n[:2], DATE) for n in notes if read_day(n.shown or request[n.start : n.end])]
+    alone = [Value(*n[:2], listed(n.shown)) for n in notes if n.shown and n.shown not in names]
+    forms = [Value(*match.span(), (str(match.lastgroup),)) for match in FORMS.finditer(request)]
+    quoted = [range(*m.span()) for m in re.finditer(LEFT_ALONE, request)]
+    return sorted(value for value in [*days, *alone, *forms] if not any(value.start in part for part in quoted))
+
+
 class _Reader:
     """Goes through a request once: which objects it speaks of, and what it says of the property named last."""
 
-    def __init__(self, request: str, place: Place) -> None:
+    def __init__(self, request: str, place: Place, notes: list[Note]) -> None:
         self.request = request
+        quoted = {said[1:-1].strip() for said in re.findall(QUOTED, request)}
+        named = ({note.shown for note in notes} | quoted) & {*place.paths}
+        self.fitting = place.fitting(named)
+        """Kind of values -> the place that they belong to where they are said without a name."""
+        self.values = [value for value in _values_in(request, notes, place.paths) if value.kind in self.fitting]
+        needed = [name for name in place.needed_texts if name not in named]
+        self.needed = needed[0] if len(needed) == 1 else None
+        """The property that the first text without a name is said of."""
+        titles = [part["title"] for part in place.here if isinstance(part.get("title"), str)]
+        self.title = words_of(titles[0]) if titles else ""
         self.within = [(Said(place), 0)]
         """The objects whose brackets are open, and where they opened."""
         self.named: tuple[Said, str] | None = None
@@ -181,14 +174,15 @@ class _Reader:
 
     def end(self, at: int) -> None:
         """What is said of the property, or of none, ends here."""
-        words = self._words(self.start, at)
+        start = self.start
         if self.named is not None:
             said, name = self.named
+            start = self._end_of_value(said.place.parts[name], at)
+            words = self._words(self.start, start)
             self.rest += [found[1] for found in UNKNOWN.finditer(words)]
             words = UNKNOWN.sub("", words).rstrip(" ({")
             said.words[name].append(value_in(words, listed=said.place.parts[name].is_list))
-        elif re.search(UNNAMED, words):
-            self.rest.append(words.strip(" :=,;(){}"))
+        self._without_name(start, at)
         self.named, self.inside, self.start = None, [], at
 
     def open(self, at: int) -> None:
@@ -205,6 +199,61 @@ class _Reader:
             self.end(at)
         self.within = self.within[:-1] or self.within
 
+    def _end_of_value(self, place: Place, at: int) -> int:
+        """Where what is said of a property ends before `at`: where a value stands by itself that belongs to another place."""
+        for value in self.values:
+            by_itself = value.kind in (DATE, CLOCK)
+            if not self.start < value.start < at or value.kind in place.kinds or value.kind not in self.fitting:
+                continue
+            begins = part_begins(self.request[self.start : value.start])
+            ends = by_itself or part_ends(self.request, value.end)
+            if begins and ends and (begins["sign"] or (by_itself and begins.start() > 0)):
+                return self.start + begins.start()
+        return at
+
+    def _without_name(self, start: int, end: int) -> None:
+        """What is said here has no name: values that fit one place, the text that the schema needs, and the rest."""
+        at, pieces = start, []
+        for value in self.values:
+            if at <= value.start and value.end <= end and (way := self.fitting.pop(value.kind, None)):
+                pieces.append((at, value.start))
+                self._put(way, self._words(value.start, value.end))
+                at = value.end
+        for piece in (self._words(*span) for span in [*pieces, (at, end)]):
+            parts = [part for part in map(self._without_title, parts_of(piece)) if part]
+            texts = [part for part in parts if self._is_text(part)] if self.needed and len(self.within) == 1 else []
+            if texts:
+                self._put((str(self.needed),), texts[0])
+                self.needed = None
+                parts.remove(texts[0])
+            self.rest += [part for part in parts if re.search(UNNAMED, part)]
+
+    def _without_title(self, part: str) -> str:
+        """A part of a request without what the schema is called: "calendar event", "new calendar event", "event"."""
+        part = (
+            re.sub(rf"^.*(?<!\w){re.escape(self.title)}\s*[:=]\s*", "", part, flags=re.IGNORECASE)
+            if self.title
+            else part
+        )
+        said, title = f" {words_of(part)}", f" {self.title}"
+        if said.endswith(title) or title.endswith(said):
+            return ""
+        if " " not in self.title or not said.startswith(f"{title} "):
+            return part
+        return next(iter(parts_of(part[len(self.title) :])), "")
+
+    def _is_text(self, part: str) -> bool:
+        """Whether a part may be a text that the schema needs, and is not said of an unknown name: `form "m"`."""
+        return re.search(WORD, part) is not None and not re.fullmatch(rf"{WORD}\s*[:=\s]\s*(?:{QUOTED})", part)
+
+    def _put(self, way: Way, words: str) -> None:
+        """The value of the property at the end of a way from the root."""
+        said = self.within[0][0]
+        for step in way[:-1]:
+            said = said.parts.setdefault(step, [Said(said.place.parts[step])])[-1]
+        said.parts.setdefault(way[-1], [Said(said.place.parts[way[-1]])])
+        said.words.setdefault(way[-1], []).append(words)
+
     def _words(self, start: int, end: int) -> str:
         """A part of the request with the notes in it."""
         within = (note for note in self.inside if start < note.end <= end)
@@ -214,7 +263,8 @@ class _Reader:
     def _value_before(self, place: Place, note: Note) -> int | None:
         """Where a value begins that stands right before its property's name, as in "30 minutes" or "express delivery"."""
         listed = [said.start for said in self.inside if said.end == note.start - 1 and said.shown in place.values]
-        if place.is_number and not NUMBER_NEXT.match(self.request, note.end):
+        follows = NUMBER_NEXT.match(self.request, note.end)
+        if place.is_number and (not follows or part_begins(follows[0][:-1])):
             number = NUMBER_LAST.search(self.request, self.start, note.start)
             listed += [number.start()] if number else []
         return listed[0] if listed else None
@@ -250,7 +300,11 @@ def outline(request: str, schema: str, notes: Iterable[Note]) -> tuple[str, list
     in quotes, spelled as in the schema, counts too. A name belongs to the object in whose brackets it stands, or to the one
     named before it, or where there is one place of that name alone.
     """
-    reader = _Reader(request, _root_of(schema))
+    place = _root_of(schema)
+    if not place.parts:
+        return "", list(notes)
+    notes = [note._replace(shown=ONE_DAY.sub(r"\1", note.shown)) for note in notes]
+    reader = _Reader(request, place, notes)
     signs = (Note(*match.span(), match[0]) for match in re.finditer(rf"{LEFT_ALONE}|[(){{}}]", request))
     marks = [(note.end, False, note) for note in notes] + [(sign.end, True, sign) for sign in signs]
     for _, is_sign, mark in sorted(marks):

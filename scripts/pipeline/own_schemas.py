@@ -9,9 +9,9 @@ from typing import Any
 from pipeline.asts import SchemaJudge
 from pipeline.dsl import refusal_of
 from pipeline.instances import NoInstance, Sampler
-from pipeline.linking import words_of
 from pipeline.made_up_language import Words
 from pipeline.prompts import minify
+from pipeline.reading import words_of
 from pipeline.schema_language import SchemaLanguage
 from pipeline.teacher import Query
 

@@ -27,7 +27,7 @@ SHORTEST_MENDED = 6
 def said_around() -> dict[str, tuple[str, ...]]:
     """config/reading.json: what people say around a value, of every language, by what it is: "is", "only", "and" ..."""
     languages = json.loads((CONFIG_DIR / "reading.json").read_text(encoding="utf-8")).values()
-    kinds = ("is", "only", "and", "thanks", "true", "false")
+    kinds = ("is", "only", "and", "thanks", "true", "false", "ask", "at", "the")
     return {kind: tuple(dict.fromkeys(word for words in languages for word in words[kind])) for kind in kinds}
 
 
@@ -38,6 +38,48 @@ def _around(kinds: tuple[str, ...]) -> str:
     return "|".join(word.replace("'", "['\u2019]") for word in words)
 
 
+@cache
+def _between_parts() -> re.Pattern[str]:
+    at = rf"(?<!\w)(?:{_around(('at',))})(?!\w)"
+    return re.compile(rf"{LEFT_ALONE}|(?P<end>[,;](?!\S)|[:=]\s+(?!{QUOTED})|[(){{}}]|{at})", re.IGNORECASE)
+
+
+@cache
+def _around_part() -> re.Pattern[str]:
+    asking = rf"(?:{_around(('ask', 'the', 'thanks'))})(?:(?<=['\u2019])|(?![\w'\u2019]))"
+    return re.compile(rf"^\s*(?:{asking}[\s!.]*)+|(?:(?<!\S)(?:{_around(('the',))})\s*)+$", re.IGNORECASE)
+
+
+@cache
+def _between_values() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    words = rf"(?:{_around(('at', 'the'))})"
+    begins = rf"(?:(?P<sign>[,;]\s+)(?:{words}\s+)*|\s+(?:{words}\s+)+)$"
+    return re.compile(begins, re.IGNORECASE), re.compile(rf"\s*(?:[,;)}}]|$|\s{words}(?!\w))", re.IGNORECASE)
+
+
+def part_begins(before: str) -> re.Match[str] | None:
+    """What stands at the end of a text before another part: a comma (the group `sign`), words like "on" or "for", or both."""
+    return _between_values()[0].search(before)
+
+
+def part_ends(request: str, at: int) -> bool:
+    """Whether nothing but another part can follow here: a sign, or words like "on" or "for"."""
+    return _between_values()[1].match(request, at) is not None
+
+
+def parts_of(said: str) -> list[str]:
+    """The parts of what is said without names, without words that ask: "add a team lunch for 5, please" -> "team lunch", "5".
+
+    They end at signs and at words like "on" and "for".
+    """
+    parts, at = [], 0
+    for found in [*_between_parts().finditer(said), None]:
+        if found is None or found["end"]:
+            parts.append(said[at : found.start() if found else None])
+            at = found.end() if found else at
+    return [part for part in (_around_part().sub("", part).strip(" .!?:=") for part in parts) if part]
+
+
 def value_in(said: str, *, listed: bool) -> str:
     """What is said behind a name, without what stands around a value: "is only a, please" -> "a".
 
@@ -46,10 +88,17 @@ def value_in(said: str, *, listed: bool) -> str:
     before = _around(("is", "only") if listed else ("is",))
     said = re.sub(rf"^(?:[\s:=,;]|(?:{before})(?!\w))+", "", said, flags=re.IGNORECASE)
     said = re.sub(rf"\s*[,.;]\s*(?:{_around(('thanks',))})[\s!.]*$|[\s:,;]+$", "", said, flags=re.IGNORECASE)
+    said = re.sub(rf"(?<=\S)\s+(?:{_around(('at',))})(?:\s+(?:{_around(('the',))}))*$", "", said, flags=re.IGNORECASE)
     if not listed:
         return said
     joint = rf"\s*,\s+(?:(?:{_around(('and',))})\s+)?|\s+(?:{_around(('and',))}|[&+;])\s+"
     return re.sub(rf"{LEFT_ALONE}|(?P<joint>{joint})", lambda found: " & " if found["joint"] else found[0], said)
+
+
+def words_of(name: str) -> str:
+    """A property's name or an enum's value as words: `dueDate`, `due_date` -> "due date"."""
+    parts = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ").replace("-", " ")
+    return " ".join(parts.lower().split())
 
 
 def lowered(text: str) -> str:

@@ -16,7 +16,8 @@ from typing import Any
 from pipeline.calendar import read_day
 from pipeline.json_schemas import properties_in, reachable
 from pipeline.language import say_date
-from pipeline.linking import words_of
+from pipeline.places import CLOCK, DATE, FORMS, Kind, Place, listed
+from pipeline.reading import words_of
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,17 @@ class Tongue:
     only: str
     empty_list: str
     empty_object: str
+    asks: tuple[str, ...]
+    """Before a text that is said without a name."""
+    joints: dict[Kind, str]
+    """Between what is said without a name and a date or a time of day."""
+    lasting: str
+    """The same before a number with its name behind it."""
+
+    @property
+    def between(self) -> tuple[str, ...]:
+        """All that may stand in place of a comma where no name is said."""
+        return *self.joints.values(), self.lasting
 
 
 TONGUES = {
@@ -44,6 +56,7 @@ TONGUES = {
         ("", "", "", ", please", ", thanks"),
         (" ", " ", " is ", ": ", " = ", " set to "), (" and ", " plus "),
         "yes", "no", "nothing", "only ", "an empty list", "no content",
+        ("add ", "please make ", "put ", "I need "), {DATE: " on ", CLOCK: " at "}, " for ",
     ),
     "fr": Tongue(
         (
@@ -53,17 +66,29 @@ TONGUES = {
         ("", "", "", ", merci", ", s'il te pla\u00eet"),
         (" ", " ", " est ", " : ", " = ", " vaut "), (" et ", " plus "),
         "oui", "non", "rien", "seulement ", "une liste vide", "aucun contenu",
+        ("ajoute ", "merci de faire ", "mets ", "il me faut "), {DATE: " le ", CLOCK: " \u00e0 "}, " pendant ",
     ),
 }  # fmt: skip
 RESERVED = {
     word
     for tongue in TONGUES.values()
-    for text in (*tongue.links, *tongue.ands, *tongue.ends, tongue.yes, tongue.no, tongue.null, tongue.only)
+    for text in (
+        *tongue.links, *tongue.ands, *tongue.ends, tongue.yes, tongue.no, tongue.null, tongue.only,
+        *tongue.between,
+    )
     for word in re.findall(r"\w+", text)
 } | {"empty", "vide", "list", "liste", "content", "contenu", "aucun", "an", "une", "true", "false", "null"}  # fmt: skip
 BARE = re.compile(r"[^\W\d_][\w-]*(?: [^\W\d_][\w-]*)*")
-DATE = re.compile(r"(\d{1,2}) (\w+) (\d{4})")
+DAY = re.compile(r"(\d{1,2}) (\w+) (\d{4})")
 ISO = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
+NUMBER = r"\d+(?:\.\d+)?"
+TOLD = re.compile(rf"{DAY.pattern}|{ISO.pattern}|{FORMS.pattern}")
+UNKNOWN = re.compile(r'([^\W\d_]+) ("(?:[^"\\]|\\.)*")')
+
+
+def said_number(value: float) -> str:
+    """A number as people write it, a whole one without a point."""
+    return json.dumps(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 class SchemaLanguage:
@@ -73,6 +98,15 @@ class SchemaLanguage:
         self.schema, self.language, self.tongue = schema, language, TONGUES[language]
         self.definitions = schema.get("$defs", {}) if isinstance(schema, dict) else {}
         self.what = what
+        self.root = Place([schema], self.definitions)
+        self.fitting = {kind: way[0] for kind, way in self.root.fitting(()).items() if len(way) == 1}
+        """Kind of values that are told without a name -> the property of the root that they belong to."""
+        self.own_words = {
+            word
+            for way, place, _ in self.root.ways
+            for text in (way[-1], *place.values)
+            for word in words_of(text).split()
+        }
 
     # ---- what the schema says at a place
 
@@ -109,11 +143,20 @@ class SchemaLanguage:
     # ---- saying
 
     def say(self, instance: Any, rng: random.Random) -> str:
-        """A request for the instance; sentences of one instance differ with `rng`."""
-        body = self._say(instance, [self.schema], rng, top=True)
-        frame = rng.choice(self.tongue.frames)
+        """A request for the instance; sentences of one instance differ with `rng`.
+
+        Half of the objects are said as people do, who leave out the names that a value does not need.
+        """
+        frames, names = self.tongue.frames, True
+        if isinstance(instance, dict) and instance and rng.random() < 0.5:
+            body, begins = self._say_loosely(instance, rng)
+            frames, names = frames + (self.tongue.asks if begins else ()), False
+        else:
+            body = self._say(instance, [self.schema], rng, top=True)
+        frame = rng.choice(frames)
         text = frame.format(what=self.what) + body + rng.choice(self.tongue.ends)
-        return text[0].upper() + text[1:] if rng.random() < 0.4 and text[0].isascii() else text
+        capital = rng.random() < 0.4 and text[0].isascii() and (frame or names)
+        return text[0].upper() + text[1:] if capital else text
 
     def say_unknown(self, instance: dict[str, Any], name: str, value: str, rng: random.Random) -> str:
         """A request that also asks for a property that the schema does not have."""
@@ -133,13 +176,70 @@ class SchemaLanguage:
     def _say_object(self, value: dict[str, Any], schemas: list[Any], rng: random.Random) -> str:
         known = self.properties(schemas)
         names = {name: phrase for phrase, name in self.phrases(known).items()}
-        pairs = []
-        for name, item in value.items():
-            below = known.get(name) or self._others(schemas)
-            said = names.get(name) or json.dumps(name, ensure_ascii=False)
-            pairs.append(said + rng.choice(self.tongue.links) + self._say(item, below, rng))
+        pairs = [self._say_pair(names.get(name), name, item, known.get(name) or self._others(schemas), rng)
+                 for name, item in value.items()]  # fmt: skip
         rng.shuffle(pairs)
         return ", ".join(pairs)
+
+    def _say_pair(self, phrase: str | None, name: str, item: Any, below: list[Any], rng: random.Random) -> str:
+        said = phrase or json.dumps(name, ensure_ascii=False)
+        return said + rng.choice(self.tongue.links) + self._say(item, below, rng)
+
+    def _say_loosely(self, value: dict[str, Any], rng: random.Random) -> tuple[str, bool]:
+        """The root's object with names left out where its values are told without them; whether it begins with a text."""
+        known = self.properties([self.schema])
+        names = {name: phrase for phrase, name in self.phrases(known).items()}
+        texts = [name for name in self.root.needed_texts if name in value and self.is_plain(value[name])]
+        first = rng.choice(texts) if texts and rng.random() < 0.75 else None
+        parts = []
+        for name, item in value.items():
+            below = known.get(name) or self._others([self.schema])
+            said = self._say_without_name(names.get(name), name, item, below, rng)
+            if name != first:
+                parts.append(said or (self._say_pair(names.get(name), name, item, below, rng), None))
+        rng.shuffle(parts)
+        text = value[first] if first else ""
+        after_name = not first
+        for said, joint in parts:
+            between = joint if joint and not after_name and rng.random() < 0.7 else ", "
+            text += (between if text else "") + said
+            after_name = joint is None
+        return text, first is not None
+
+    def _say_without_name(
+        self, phrase: str | None, name: str, item: Any, below: list[Any], rng: random.Random
+    ) -> tuple[str, str | None] | None:
+        """(how a value is said without its name or before it, what may stand between it and the one before), if it can be."""
+        kind, draw = self.kind_of(name, item), rng.random()
+        if item is True and phrase and draw < 0.5:
+            return phrase, None
+        number = re.fullmatch(NUMBER, said_number(item)) if isinstance(item, int | float) and item is not True else None
+        said = self._say_told(item, kind, below, rng) if kind else None
+        if said and draw < 0.6:
+            return said, self.tongue.joints.get(kind or (), ", ")
+        if phrase and draw < 0.85 and (number or (said and kind == listed(item))):
+            return f"{said or said_number(item)} {phrase}", self.tongue.lasting if number else ", "
+        return None
+
+    def _say_told(self, item: str, kind: Kind, below: list[Any], rng: random.Random) -> str | None:
+        if kind == DATE and (day := read_day(item)):
+            return say_date(day, "{d} {month} {y}", self.language) if rng.random() < 0.7 else item
+        if kind == listed(item):
+            return {value: words for words, value in self.spoken_values(below).items()}.get(item)
+        return item
+
+    def is_plain(self, value: Any) -> bool:
+        """Whether a text can stand at the beginning without a name."""
+        words = set(value.lower().split()) if isinstance(value, str) and BARE.fullmatch(value) else RESERVED
+        return not words & (RESERVED | self.own_words)
+
+    def kind_of(self, name: str, value: Any) -> Kind | None:
+        """What a value of this property of the root is told by, or None where it needs its name."""
+        if not isinstance(value, str):
+            return None
+        form = FORMS.fullmatch(value)
+        kinds = [listed(value), *([DATE] if ISO.fullmatch(value) else ()), *([(str(form.lastgroup),)] if form else ())]
+        return next((kind for kind in kinds if self.fitting.get(kind) == name), None)
 
     def _others(self, schemas: list[Any]) -> list[Any]:
         found = []
@@ -172,7 +272,7 @@ class SchemaLanguage:
         if isinstance(value, bool):
             return self.tongue.yes if value else self.tongue.no
         if not isinstance(value, str):
-            return json.dumps(int(value) if isinstance(value, float) and value.is_integer() else value)
+            return said_number(value)
         spoken = {said: words for words, said in self.spoken_values(schemas).items()}
         if value in spoken and rng.random() < 0.8:
             return spoken[value]
@@ -193,7 +293,7 @@ class SchemaLanguage:
     def read(self, text: str) -> tuple[Any, str | None]:
         """(instance, the property that the schema does not have or None). Raises ValueError where it reads nothing."""
         lower = text[0].lower() + text[1:] if text else text
-        for frame in sorted(self.tongue.frames, key=len, reverse=True):
+        for frame in sorted((*self.tongue.frames, *self.tongue.asks), key=len, reverse=True):
             start = frame.format(what=self.what)
             for candidate in (text, lower):
                 if candidate.startswith(start):
@@ -241,24 +341,79 @@ class _Reader:
         result: dict[str, Any] = {}
         known = self.language.properties(schemas)
         phrases = self.language.phrases(known)
+        first: str | None = None
         while True:
-            name = self.name(phrases)
+            told = self.told(phrases, known) if top else None
+            name = told[0] if told else self.name(phrases)
             if name is None:
-                if (
-                    not top
-                    or self.unknown is not None
-                    or not (found := re.compile(r'([^\W\d_]+) ("(?:[^"\\]|\\.)*")').match(self.text, self.at))
-                ):
+                if not top:
                     raise ValueError(self.text[self.at :])
-                self.unknown, self.at = found[1], found.end()
+                if self.unknown is None and (found := UNKNOWN.match(self.text, self.at)):
+                    self.unknown, self.at = found[1], found.end()
+                elif not result and first is None:
+                    first = self.plain()
+                else:
+                    raise ValueError(self.text[self.at :])
+            elif name in result:
+                raise ValueError(name)
+            elif told:
+                result[name] = told[1]
+            elif top and self.is_said_alone(known.get(name, [])):
+                result[name] = True
             else:
-                if name in result:
-                    raise ValueError(name)
                 if self.take(tuple(dict.fromkeys(self.language.tongue.links))) is None:
                     raise ValueError(self.text[self.at :])
                 result[name] = self.value(known.get(name) or self.language._others(schemas))
-            if self.take((", ",)) is None:
-                return result
+            if self.take((", ", *(self.language.tongue.between if told or name is None else ()))) is None:
+                return result | self.needed(first, result) if first else result
+
+    def plain(self) -> str:
+        """The text without a name that a request begins with."""
+        stops = (self.text.find(mark, self.at) for mark in (", ", *self.language.tongue.between))
+        said = self.text[self.at : min((stop for stop in stops if stop >= 0), default=len(self.text))]
+        if not self.language.is_plain(said):
+            raise ValueError(self.text[self.at :])
+        self.at += len(said)
+        return said
+
+    def needed(self, text: str, result: dict[str, Any]) -> dict[str, str]:
+        """The one property that needs a text and has none, with this one."""
+        (name,) = (name for name in self.language.root.needed_texts if name not in result)
+        return {name: text}
+
+    def is_said_alone(self, schemas: list[Any]) -> bool:
+        """Whether what stands here is true because it is named."""
+        ends = self.at == len(self.text) or self.text.startswith(", ", self.at)
+        return ends and any(part.get("type") == "boolean" for part in reachable(schemas, self.language.definitions))
+
+    def told(self, phrases: dict[str, str], known: dict[str, list[Any]]) -> tuple[str, Any] | None:
+        """A property of the root and its value, which stands here without a name or before it."""
+        start, language = self.at, self.language
+        spoken = {
+            words: (value, name)
+            for name, below in known.items()
+            for words, value in language.spoken_values(below).items()
+            if isinstance(value, str) and language.fitting.get(listed(value)) == name
+        }
+        words = self.take(tuple(word for word in spoken if not self.text[self.at + len(word) :][:1].isalnum()))
+        if words:
+            value, owner = spoken[words]
+            back = self.at
+            if self.take((" ",)) and self.name(phrases) != owner:
+                self.at = back
+            return owner, value
+        if found := TOLD.match(self.text, self.at):
+            day, form = read_day(found[0]), FORMS.fullmatch(found[0])
+            owner = language.fitting.get(DATE if day else (str(form.lastgroup),) if form else ())
+            if owner:
+                self.at = found.end()
+                return owner, day.isoformat() if day else found[0]
+        if found := re.compile(f"({NUMBER}) ").match(self.text, self.at):
+            self.at = found.end()
+            if (name := self.name(phrases)) and Place(known[name], language.definitions).is_number:
+                return name, json.loads(found[1])
+        self.at = start
+        return None
 
     def name(self, phrases: dict[str, str]) -> str | None:
         if self.text.startswith('"', self.at):
@@ -331,7 +486,7 @@ class _Reader:
             return None
         if re.fullmatch(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", said):
             return json.loads(said)
-        if DATE.fullmatch(said) and (day := read_day(said)):
+        if DAY.fullmatch(said) and (day := read_day(said)):
             return day.isoformat()
         spoken = self.language.spoken_values(schemas)
         if said in spoken:

@@ -1,0 +1,128 @@
+"""Where values stand in a schema that a user brings, and which of its places a value fits that is said without a name.
+
+"12 september 2024" is the `day` of a schema that has one place for dates, "weekly" belongs where "weekly" is listed. The text
+that stands before all of that is what the schema needs one of, where it needs one text that nothing names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from pipeline.json_schemas import properties_in, reachable
+
+MOST_PLACES = 500
+"""Properties that are looked at: schemas may have themselves in them."""
+Way = tuple[str, ...]
+"""Names from the root to a property."""
+Kind = tuple[str, ...]
+"""What a value is told by wherever it stands: that a schema lists it, ("listed", "weekly"), or its form alone, ("date",)."""
+
+DATE, CLOCK, EMAIL, URI = ("date",), ("clock",), ("email",), ("uri",)
+KIND_OF_FORMAT = {"date": DATE, "time": CLOCK, "email": EMAIL, "idn-email": EMAIL, "uri": URI, "iri": URI}
+FORMS = re.compile(
+    r"(?P<email>[\w.+-]+@[\w-]+(?:\.[\w-]+)+)|(?P<uri>https?://[^\s,;()]+)|(?<![\w:.-])(?P<clock>\d{1,2}:\d\d)(?![\w:.-])"
+)
+"""Values that are told by their form but for dates, which `calendar.py` reads; the groups are kinds."""
+
+
+def listed(value: str) -> Kind:
+    """The kind of a value that a schema lists."""
+    return ("listed", value)
+
+
+def _of_clocks(pattern: str) -> bool:
+    """Whether texts of a pattern are times of day and no other texts."""
+    return re.search(pattern, "12:30") is not None and not any(
+        re.search(pattern, text) for text in ("1230", "a:b", "noon")
+    )
+
+
+@dataclass
+class Place:
+    """Where values stand: the schemas of them, and of the items where they are lists."""
+
+    schemas: list[Any]
+    definitions: dict[str, Any]
+
+    @cached_property
+    def parts(self) -> dict[str, Place]:
+        """The properties of the objects here, in the order of the document."""
+        found = properties_in(self.schemas, self.definitions, items=True)
+        return {name: Place(schemas, self.definitions) for name, schemas in found.items()}
+
+    @cached_property
+    def here(self) -> list[dict[str, Any]]:
+        """What applies to the value itself."""
+        return reachable(self.schemas, self.definitions)
+
+    @cached_property
+    def is_list(self) -> bool:
+        """Whether the value is a list, whatever else the schema says."""
+        kinds = {part["type"] if isinstance(part["type"], str) else "" for part in self.here if "type" in part}
+        return kinds <= {"array"} and any("items" in part for part in self.here)
+
+    @cached_property
+    def is_number(self) -> bool:
+        """Whether the value may be a number."""
+        return any(part.get("type") in ("integer", "number") for part in self.here)
+
+    @cached_property
+    def is_text(self) -> bool:
+        """Whether the value is a text of which the schema says no more."""
+        kinds = [part["type"] for part in self.here if "type" in part]
+        told = ("enum", "const", "format", "pattern", "contentEncoding")
+        return (
+            bool(kinds)
+            and {*map(str, kinds)} == {"string"}
+            and not any(key in part for part in self.here for key in told)
+        )
+
+    @cached_property
+    def values(self) -> set[str]:
+        """The texts that the schema lists for it."""
+        return {value for part in self.here for value in part.get("enum", ()) if isinstance(value, str)}
+
+    @cached_property
+    def kinds(self) -> set[Kind]:
+        """What its values are told by wherever they stand."""
+        found = {KIND_OF_FORMAT[part["format"]] for part in self.here if part.get("format") in KIND_OF_FORMAT}
+        clocks = any(_of_clocks(part["pattern"]) for part in self.here if isinstance(part.get("pattern"), str))
+        return found | ({CLOCK} if clocks else set()) | set(map(listed, self.values))
+
+    @cached_property
+    def needed_texts(self) -> list[str]:
+        """The properties that an object here has to have and whose values are texts of which the schema says no more."""
+        needed = {name for part in self.here for name in part.get("required", ())}
+        return [name for name, part in self.parts.items() if name in needed and part.is_text]
+
+    @cached_property
+    def ways(self) -> list[tuple[Way, Place, bool]]:
+        """The way to each place below this one, and whether it leads through no list."""
+        found: list[tuple[Way, Place, bool]] = []
+        waiting: list[tuple[Way, Place, bool]] = [((), self, True)]
+        for way, place, plain in waiting:
+            plain = plain and not any("items" in part for part in place.here)
+            below = [((*way, name), part, plain) for name, part in place.parts.items()]
+            found += below
+            waiting += below[: MOST_PLACES - len(waiting)]
+        return found
+
+    @cached_property
+    def paths(self) -> dict[str, Way | None]:
+        """The way to each name below this place; None where there are several."""
+        found: dict[str, Way | None] = {}
+        for way, _, _ in self.ways:
+            found[way[-1]] = None if way[-1] in found else way
+        return found
+
+    def fitting(self, named: Collection[str]) -> dict[Kind, Way]:
+        """Kind of values -> the way to the one place for them that is none of those `named`."""
+        found: dict[Kind, list[Way]] = {}
+        for way, place, plain in self.ways:
+            for kind in place.kinds if way[-1] not in named else ():
+                found.setdefault(kind, []).append(way if plain and not place.is_list else ())
+        return {kind: ways[0] for kind, ways in found.items() if len(ways) == 1 and ways[0]}
