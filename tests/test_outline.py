@@ -18,7 +18,7 @@ from pipeline.key_order import KeyOrder
 from pipeline.made_up_language import Words
 from pipeline.made_up_schemas import AnySchema
 from pipeline.prompts import NAMED, REQUEST, render_prompt, with_links
-from pipeline.reading import QUOTED, value_in
+from pipeline.reading import QUOTED, parts_of, value_in
 
 EXAMPLES = ROOT / "examples"
 TODAY = date(2024, 3, 17)
@@ -111,10 +111,101 @@ def test_what_a_request_says_of_its_properties_stands_in_the_order_of_the_schema
     assert named(request_text) == shown
 
 
+MEETING = with_refusal(
+    {
+        "title": "project meeting",
+        "type": "object",
+        "properties": {
+            "topic": {"type": "string", "minLength": 1},
+            "room": {"type": "string"},
+            "day": {"type": "string", "format": "date"},
+            "at": {"type": "string", "pattern": "^[0-2][0-9]:[0-5][0-9]$"},
+            "minutes": {"type": "integer"},
+            "guests": {"type": "array", "items": {"type": "string"}},
+            "host": {"properties": {"mail": {"type": "string", "format": "email"}}},
+            "kind": {"enum": ["weekly", "once"]},
+            "online": {"type": "boolean"},
+        },
+        "required": ["topic", "day"],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("request_text", "shown"),
+    [
+        ("budget talk on 3 march 2024 at 09:30 for 40 minutes",
+         "topic: budget talk; day: 3 march 2024 [2024-03-03]; at: 09:30; minutes: 40"),
+        ("40 minutes on 2024-03-03, weekly kind", "day: 2024-03-03; minutes: 40; kind: weekly [weekly]"),
+        ("Budget le 3 mars 2024, weekly, ada@x.org",
+         "topic: Budget; day: 3 mars 2024 [2024-03-03]; host (mail: ada@x.org); kind: weekly [weekly]"),
+        ("weekly: budget, tomorrow, online",
+         "topic: budget; day: tomorrow [2024-03-18]; kind: weekly [weekly]; online"),
+        # what asks, and what the schema is called
+        ("please add a project meeting: budget", "topic: budget"),
+        ("I need the project meeting of Ada, thanks", "topic: Ada"),
+        ("cr\u00e9e un project meeting avec budget", "topic: budget"),
+        ("a meeting for the budget", "topic: budget"),
+        ('set up "budget on monday, x" today', 'topic: "budget on monday, x"; day: today [2024-03-17]'),
+        ('project meeting: "budget"', 'topic: "budget"'),
+        # what is named ends where another place's value stands by itself
+        ("topic budget on 3 march 2024", "topic: budget; day: 3 march 2024 [2024-03-03]"),
+        ("topic budget, weekly for 40 minutes", "topic: budget; minutes: 40; kind: weekly [weekly]"),
+        ("guests Bob and Cy, weekly, topic x", "topic: x; guests: Bob & Cy; kind: weekly [weekly]"),
+        ("topic the weekly budget", "topic: the weekly [weekly] budget"),
+        ("online, weekly, topic x", "topic: x; kind: weekly [weekly]; online"),
+        ("topic budget 12:30", "topic: budget 12:30"),
+        # a place has one value, and what is named has its own
+        ("budget on 3 march 2024, day 4 march 2024", "topic: budget; day: 4 march 2024 [2024-03-04]; ?: 3 march 2024 [2024-03-03]"),
+        ("budget, weekly, once", "topic: budget; kind: weekly [weekly]"),
+        ("topic x, 09:30 and 10:30", "topic: x; at: 09:30; ?: and 10:30"),
+        # nothing needs a text but the topic, and that one
+        ("topic x, y", "topic: x, y"),
+        ("topic x for y", "topic: x for y"),
+        ('colour "red", budget', 'topic: budget; ?: colour "red"'),
+        ("room 4", "room: 4"),
+        ("40", ""),
+        ("please", ""),
+    ],
+)  # fmt: skip
+def test_a_value_without_a_name_stands_in_the_one_place_that_it_fits(request_text, shown):
+    assert named(request_text, MEETING) == shown
+
+
+def test_nothing_is_guessed_where_two_places_fit():
+    day, text = {"type": "string", "format": "date"}, {"type": "string"}
+    both = {"properties": {"from": day, "to": day, "name": text, "code": text}, "required": ["name", "code"]}
+    assert named("trip on 3 march 2024", both) == ""
+    assert named("trip, code x on 3 march 2024, to 5 march 2024", both) == (
+        "from: 3 march 2024 [2024-03-03]; to: 5 march 2024 [2024-03-05]; name: trip; code: x"
+    )
+    items = {"properties": {"lines": {"type": "array", "items": {"properties": {"day": day}}}}}
+    assert named("lines, on 3 march 2024", items) == "lines: on 3 march 2024 [2024-03-03]"
+    any_text = {"properties": {"note": text | {"pattern": "."}, "day": day}}
+    assert named("day 3 march 2024, 09:30", any_text) == "day: 3 march 2024 [2024-03-03], 09:30"
+
+
+@pytest.mark.parametrize(
+    ("said", "parts"),
+    [
+        ("add a team lunch for 5, please", ["team lunch", "5"]),
+        ("Je voudrais l\u2019appel avec Lucie le", ["appel", "Lucie"]),
+        ("order for Noor: 2 mugs", ["order", "Noor", "2 mugs"]),
+        ('"a, b" (c) d', ['"a, b"', "c", "d"]),
+        ('form: "m", 12:30', ['form: "m"', "12:30"]),
+        ("forty reasons", ["forty reasons"]),
+        ("the", []),
+    ],
+)
+def test_what_is_said_without_names_has_parts(said, parts):
+    assert parts_of(said) == parts
+
+
 @pytest.mark.parametrize(
     ("said", "listed", "value"),
     [
         ("is Bob", False, "Bob"),
+        ("Bob for the", False, "Bob"),
         (" : set to 3, please!", False, "3"),
         ("Est \u00e9gal \u00e0 3, s\u2019il te pla\u00eet", False, "3"),
         ("island of only thanks", False, "island of only thanks"),

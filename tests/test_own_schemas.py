@@ -132,6 +132,15 @@ def test_a_pattern_that_python_would_warn_of_is_read_without_a_word_about_python
     assert "Warning" not in done.stderr
 
 
+def test_a_schema_without_a_title_has_that_of_its_file(tmp_path):
+    folder = write(tmp_path / "s", shop_order={"type": "object"}, b={"title": "x"}, c="true")
+    assert read_folder(folder) == {
+        "b": {"title": "x"},
+        "c": True,
+        "shop_order": {"title": "shop order", "type": "object"},
+    }
+
+
 def test_yaml_is_named(tmp_path):
     (tmp_path / "a.yaml").write_text("type: object")
     with pytest.raises(UserError, match="is YAML"):
@@ -293,6 +302,17 @@ def test_requests_hold_their_instances_and_are_read_back(name, language):
         assert judge.error(read) is None
         assert judge.same(read, query.expected), query.text
         assert own_schemas.agrees(row, query.text, query.expected, judge)
+
+
+def test_half_of_the_requests_leave_names_out_that_their_values_do_not_need():
+    row = {"schema": with_refusal(read_folder(EXAMPLES)["calendar_event"]), "title": "calendar event"}
+    queries = own_schemas.write_queries(row, "en", "2024-03-01", 200, "seed", 0.0)
+    unnamed = {name: 0 for name in ("title", "day", "start", "repeats")}
+    for query in queries:
+        for name in unnamed:
+            unnamed[name] += name in query.expected and name not in query.text
+    assert all(10 < times < 100 for times in unnamed.values()), unnamed
+    assert any(re.search(r"\d minutes", query.text) for query in queries)
 
 
 def test_a_whole_number_is_said_as_one():

@@ -215,7 +215,9 @@ class _Reader:
         """What is said here has no name: values that fit one place, the text that the schema needs, and the rest."""
         at, pieces = start, []
         for value in self.values:
-            if at <= value.start and value.end <= end and (way := self.fitting.pop(value.kind, None)):
+            way = self.fitting.get(value.kind)
+            if way and at <= value.start and value.end <= end:
+                self.fitting = {kind: other for kind, other in self.fitting.items() if other != way}
                 pieces.append((at, value.start))
                 self._put(way, self._words(value.start, value.end))
                 at = value.end
