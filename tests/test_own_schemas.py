@@ -307,7 +307,7 @@ def test_requests_hold_their_instances_and_are_read_back(name, language):
 def test_half_of_the_requests_leave_names_out_that_their_values_do_not_need():
     row = {"schema": with_refusal(read_folder(EXAMPLES)["calendar_event"]), "title": "calendar event"}
     queries = own_schemas.write_queries(row, "en", "2024-03-01", 200, "seed", 0.0)
-    unnamed = {name: 0 for name in ("title", "day", "start", "repeats")}
+    unnamed = dict.fromkeys(("title", "day", "start", "repeats"), 0)
     for query in queries:
         for name in unnamed:
             unnamed[name] += name in query.expected and name not in query.text
