@@ -140,7 +140,13 @@ MEETING = with_refusal(
         ("Budget le 3 mars 2024, weekly, ada@x.org",
          "topic: Budget; day: 3 mars 2024 [2024-03-03]; host (mail: ada@x.org); kind: weekly [weekly]"),
         ("weekly: budget, tomorrow, online",
-         "topic: budget; day: tomorrow [2024-03-18]; kind: weekly [weekly]; online"),
+         "topic: budget; day: tomorrow [2024-03-18]; kind: weekly [weekly]; online: true"),
+        # what is true or false is told by its name alone
+        ("topic x, not online, weekly", "topic: x; kind: weekly [weekly]; online: false"),
+        ("budget sans online", "topic: budget; online: false"),
+        ("online meeting with Bob, topic x", "topic: x; online: meeting with Bob"),
+        ("online no, topic x", "topic: x; online: no [false]"),
+        ("online at 09:30, topic x", "topic: x; at: 09:30; online: true"),
         # what asks, and what the schema is called
         ("please add a project meeting: budget", "topic: budget"),
         ("I need the project meeting of Ada, thanks", "topic: Ada"),
@@ -153,7 +159,7 @@ MEETING = with_refusal(
         ("topic budget, weekly for 40 minutes", "topic: budget; minutes: 40; kind: weekly [weekly]"),
         ("guests Bob and Cy, weekly, topic x", "topic: x; guests: Bob & Cy; kind: weekly [weekly]"),
         ("topic the weekly budget", "topic: the weekly [weekly] budget"),
-        ("online, weekly, topic x", "topic: x; kind: weekly [weekly]; online"),
+        ("online, weekly, topic x", "topic: x; kind: weekly [weekly]; online: true"),
         ("topic budget 12:30", "topic: budget 12:30"),
         # a place has one value, and what is named has its own
         ("budget on 3 march 2024, day 4 march 2024", "topic: budget; day: 4 march 2024 [2024-03-04]; ?: 3 march 2024 [2024-03-03]"),
@@ -180,7 +186,7 @@ def test_nothing_is_guessed_where_two_places_fit():
         "from: 3 march 2024 [2024-03-03]; to: 5 march 2024 [2024-03-05]; name: trip; code: x"
     )
     items = {"properties": {"lines": {"type": "array", "items": {"properties": {"day": day}}}}}
-    assert named("lines, on 3 march 2024", items) == "lines: on 3 march 2024 [2024-03-03]"
+    assert named("lines, on 3 march 2024", items) == "lines: 3 march 2024 [2024-03-03]"
     any_text = {"properties": {"note": text | {"pattern": "."}, "day": day}}
     assert named("day 3 march 2024, 09:30", any_text) == "day: 3 march 2024 [2024-03-03], 09:30"
 
@@ -206,6 +212,9 @@ def test_what_is_said_without_names_has_parts(said, parts):
     [
         ("is Bob", False, "Bob"),
         ("Bob for the", False, "Bob"),
+        (" at 09:30 and", False, "09:30"),
+        ("at home", False, "at home"),
+        (", please!", False, ""),
         (" : set to 3, please!", False, "3"),
         ("Est \u00e9gal \u00e0 3, s\u2019il te pla\u00eet", False, "3"),
         ("island of only thanks", False, "island of only thanks"),

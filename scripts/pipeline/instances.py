@@ -22,6 +22,16 @@ TRIES = 40
 WORDS = (
     "spring", "north", "blue", "river", "garden", "lemon", "stone", "paper", "silver", "maple", "harbor", "violet", "copper",
     "meadow", "atlas", "amber", "cedar", "orbit", "pearl", "summit", "delta", "coral", "willow", "ember", "canyon",
+    "annual", "apple", "autumn", "bakery", "balance", "basic", "bicycle", "board", "bottle", "bread", "bridge", "bright",
+    "budget", "camera", "candle", "carpet", "castle", "chair", "cheese", "city", "clock", "cloud", "coffee", "concert", "corner",
+    "cotton", "dance", "desk", "doctor", "double", "dinner", "engine", "evening", "family", "feather", "field", "fitness",
+    "flower", "forest", "fresh", "future", "gallery", "glass", "gold", "green", "guitar", "hammer", "history", "holiday",
+    "honey", "house", "island", "jacket", "journey", "kitchen", "ladder", "lamp", "leather", "library", "light", "market",
+    "medium", "mirror", "modern", "morning", "mountain", "museum", "music", "ocean", "office", "olive", "orange", "painting",
+    "pepper", "piano", "picture", "planet", "poetry", "pocket", "quiet", "rabbit", "radio", "rain", "report", "rocket",
+    "salad", "school", "season", "shadow", "simple", "smart", "station", "story", "street", "studio", "sugar", "summer",
+    "table", "team", "ticket", "tiger", "tomato", "tower", "travel", "village", "water", "weekend", "window", "winter",
+    "wooden", "yellow",
 )  # fmt: skip
 FIRST, LAST = (
     ("Ada", "Noor", "Luc", "Mina", "Omar", "Rosa", "Ivan", "Lea"),
@@ -113,7 +123,7 @@ class Sampler:
         least, most = merged.get("minProperties", 0), merged.get("maxProperties", 1_000)
         possible = [name for name in known if name not in wanted and known[name] is not False]
         rng.shuffle(possible)
-        while len(wanted) < max(least, 1 if known and depth == 0 else 0) and possible:
+        while len(wanted) < max(least, 1 if known and depth < MOST_DEPTH // 2 else 0) and possible:
             wanted.add(possible.pop())
         for name in [n for n in wanted if n not in needed]:
             if len(wanted) > most:

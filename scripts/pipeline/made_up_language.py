@@ -56,6 +56,8 @@ class Words:
         few = varied and len(self.pieces) > FEW_PIECES and rng.random() < 0.35
         self.own_pieces = tuple(rng.sample(self.pieces, FEW_PIECES)) if few else self.pieces
         self.used: set[str] = set()
+        self.pool: tuple[str, ...] = ()
+        """What most phrases are made of from now on, so that they share words, as "red chair" and "red table"."""
 
     def more(self) -> Words:
         """Words for one row of a document: none that the document has."""
@@ -90,8 +92,11 @@ class Words:
                 return word
 
     def phrase(self, accents: float = 0.0) -> str:
-        """One to three new words, at most `longest`."""
-        return " ".join(self.word(accents) for _ in range(min(self.longest, self.rng.choice((1, 1, 1, 1, 2, 2, 3)))))
+        """One to three words, at most `longest`, new ones where they are not of the pool."""
+        size = min(self.longest, self.rng.choice((1, 1, 1, 1, 2, 2, 3)))
+        if self.pool and self.rng.random() < 0.85:
+            return " ".join(self.rng.sample(self.pool, min(size + self.rng.randint(0, 1), len(self.pool))))
+        return " ".join(self.word(accents) for _ in range(size))
 
 
 def name_in_style(phrase: str, style: str) -> str:

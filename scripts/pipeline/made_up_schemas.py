@@ -25,14 +25,13 @@ from pipeline.made_up_language import (
     say_day,
 )
 from pipeline.prompts import minify
-from pipeline.reading import words_of
+from pipeline.reading import said_around, words_of
 
 Say = Callable[[Words], tuple[str, Any]]
 """How a value is said, and the value, in words of one row."""
 
-_known = Words(random.Random(10), varied=False)
-YES, NO = (tuple(_known.word() for _ in range(3)) for _ in range(2))
-"""What truth values are called beside true and false: no schema says it, so that it has to be known."""
+DENIED = [word for word in said_around()["without"] if word not in TRUTHS]
+"""What stands before the name of what is false. What is true may be said by its name alone."""
 LINKS, ANDS, ONLY, ENDS = (11, 40), (12, 12), (13, 8), (14, 12)
 """Seed and number of the words that all documents have between a name and its value, between items, before a single one
 and at the end of a request."""
@@ -62,6 +61,8 @@ class AnySchema:
         self.only = rng.choice(("", f"{word(ONLY)} ", f"{word(ONLY)} ", f"{word(ONLY)} "))
         self.brackets = rng.choice(("()", "()", "()", "()", "()", "{}"))
         self.between = rng.choice((", ", ", ", ", ", ", ", " ; ", self.ands[0]))
+        self.signs = self.between.strip() in (",", ";")
+        """Whether a sign ends what is said of a property."""
         self.ends = ("", "", f", {word(ENDS)}", f", {word(ENDS)} {word(ENDS)}")
         self.shared = words.word() if rng.random() < 0.5 else None
         """A word that several names have, as "start time" and "end time"."""
@@ -186,7 +187,8 @@ class AnySchema:
         def say(_: Words) -> tuple[str, Any]:
             value = self.rng.random() < 0.5
             linked = [word for word, truth in TRUTHS.items() if truth == minify(value)]
-            return self.rng.choice((minify(value), *(YES if value else NO), *linked, *linked)), value
+            alone = "" if value else self.rng.choice(DENIED)
+            return self.rng.choice((minify(value), *([alone] * 2 if self.signs else ()), *linked, *linked)), value
 
         return Part({"type": "boolean"}, say)
 
@@ -232,7 +234,10 @@ class AnySchema:
         for name in wanted:
             text, value[name] = parts[name].say(words)
             called = words_of(name) if rng.random() < 0.9 else minify(name)
-            said[name] = f"{called}{rng.choice(self.links)}{self._whole(text, value[name])}"
+            if isinstance(value[name], bool) and text in ("", *DENIED):
+                said[name] = f"{text} {called}".lstrip()
+            else:
+                said[name] = f"{called}{rng.choice(self.links)}{self._whole(text, value[name])}"
         order = list(said.values())
         if rng.random() < 0.85:
             rng.shuffle(order)
@@ -258,6 +263,8 @@ class AnySchema:
     def request(self, words: Words, refused: float) -> tuple[str, dict[str, Any]]:
         """A request and its answer; a share `refused` names a property that the schema does not have."""
         rng = self.rng
+        if rng.random() < 0.4:
+            words.pool = tuple(words.word() for _ in range(rng.randint(4, 9)))
         text, value = self.root.say(words)
         if rng.random() < refused:
             name = words.word()

@@ -29,6 +29,7 @@ from pipeline.reading import (
     QUOTED,
     WORD,
     Note,
+    denied,
     part_begins,
     part_ends,
     parts_of,
@@ -159,12 +160,11 @@ class _Reader:
             found = self._with_property(note.shown)
             if found is None:
                 return False
-            said = found.words.setdefault(note.shown, [])
-            start = self._value_before(found.place.parts[note.shown], note)
-            if start is not None:
-                said.append(self._words(start, note.start).strip())
-            self.end(note.start if start is None else start)
-            self.named, self.start = (found, note.shown) if start is None else None, note.end
+            said, place = found.words.setdefault(note.shown, []), found.place.parts[note.shown]
+            start, words = self._value_before(place, note) or (note.start, None)
+            said += [words] if words else []
+            self.end(start)
+            self.named, self.start = None if words else (found, note.shown), note.end
         return True
 
     def value(self, note: Note) -> None:
@@ -262,14 +262,21 @@ class _Reader:
         notes = (Note(note.start - start, note.end - start, note.shown) for note in within)
         return with_notes(self.request[start:end], notes)
 
-    def _value_before(self, place: Place, note: Note) -> int | None:
-        """Where a value begins that stands right before its property's name, as in "30 minutes" or "express delivery"."""
+    def _value_before(self, place: Place, note: Note) -> tuple[int, str] | None:
+        """Where a value begins that stands right before its property's name, and the value: "30 minutes", "express delivery".
+
+        What is true or false is told by its name alone: "online", "not online".
+        """
+        before = self.request[self.start : note.start]
+        if place.is_truth and part_ends(self.request, note.end):
+            no = denied(before)
+            return (self.start + no.start(), "false") if no else (note.start, "true")
         listed = [said.start for said in self.inside if said.end == note.start - 1 and said.shown in place.values]
         follows = NUMBER_NEXT.match(self.request, note.end)
         if place.is_number and (not follows or part_begins(follows[0][:-1])):
             number = NUMBER_LAST.search(self.request, self.start, note.start)
             listed += [number.start()] if number else []
-        return listed[0] if listed else None
+        return (listed[0], self._words(listed[0], note.start).strip()) if listed else None
 
     def _is_value(self, note: Note) -> bool:
         """Whether a name is what is said of the property before it, as in "customer: delivery, size 3"."""

@@ -71,6 +71,11 @@ class Place:
         return any(part.get("type") in ("integer", "number") for part in self.here)
 
     @cached_property
+    def is_truth(self) -> bool:
+        """Whether the value is true or false."""
+        return any(part.get("type") == "boolean" for part in self.here)
+
+    @cached_property
     def is_text(self) -> bool:
         """Whether the value is a text of which the schema says no more."""
         kinds = [part["type"] for part in self.here if "type" in part]

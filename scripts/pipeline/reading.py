@@ -27,7 +27,7 @@ SHORTEST_MENDED = 6
 def said_around() -> dict[str, tuple[str, ...]]:
     """config/reading.json: what people say around a value, of every language, by what it is: "is", "only", "and" ..."""
     languages = json.loads((CONFIG_DIR / "reading.json").read_text(encoding="utf-8")).values()
-    kinds = ("is", "only", "and", "thanks", "true", "false", "ask", "at", "the")
+    kinds = ("is", "only", "and", "thanks", "true", "false", "without", "ask", "at", "the")
     return {kind: tuple(dict.fromkeys(word for words in languages for word in words[kind])) for kind in kinds}
 
 
@@ -67,6 +67,11 @@ def part_ends(request: str, at: int) -> bool:
     return _between_values()[1].match(request, at) is not None
 
 
+def denied(before: str) -> re.Match[str] | None:
+    """What denies a name at the end of the text before it: "not", "without"."""
+    return re.search(rf"(?<!\w)(?:{_around(('without',))})\s+$", before, re.IGNORECASE)
+
+
 def parts_of(said: str) -> list[str]:
     """The parts of what is said without names, without words that ask: "add a team lunch for 5, please" -> "team lunch", "5".
 
@@ -85,10 +90,10 @@ def value_in(said: str, *, listed: bool) -> str:
 
     Items of lists are joined in one way: "a, b and c" -> "a & b & c". What is quoted is left alone.
     """
-    before = _around(("is", "only") if listed else ("is",))
-    said = re.sub(rf"^(?:[\s:=,;]|(?:{before})(?!\w))+", "", said, flags=re.IGNORECASE)
-    said = re.sub(rf"\s*[,.;]\s*(?:{_around(('thanks',))})[\s!.]*$|[\s:,;]+$", "", said, flags=re.IGNORECASE)
-    said = re.sub(rf"(?<=\S)\s+(?:{_around(('at',))})(?:\s+(?:{_around(('the',))}))*$", "", said, flags=re.IGNORECASE)
+    before, after = _around(("is", "only") if listed else ("is",)), _around(("at", "and"))
+    said = re.sub(rf"(?:^|\s*[,.;])\s*(?:{_around(('thanks',))})[\s!.]*$|[\s:,;]+$", "", said, flags=re.IGNORECASE)
+    said = re.sub(rf"^(?:[\s:=,;]|(?:{before})(?!\w)|(?:{_around(('at',))})\s+(?=\d))+", "", said, flags=re.IGNORECASE)
+    said = re.sub(rf"(?<=\S)\s+(?:{after})(?:\s+(?:{_around(('the',))}))*$", "", said, flags=re.IGNORECASE)
     if not listed:
         return said
     joint = rf"\s*,\s+(?:(?:{_around(('and',))})\s+)?|\s+(?:{_around(('and',))}|[&+;])\s+"

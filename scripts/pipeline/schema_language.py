@@ -38,8 +38,10 @@ class Tongue:
     """Before a text that is said without a name."""
     joints: dict[Kind, str]
     """Between what is said without a name and a date or a time of day."""
+    without: str
+    """Before what is false."""
     lasting: str
-    """The same before a number with its name behind it."""
+    """As `joints`, before a number with its name behind it."""
 
     @property
     def between(self) -> tuple[str, ...]:
@@ -56,7 +58,7 @@ TONGUES = {
         ("", "", "", ", please", ", thanks"),
         (" ", " ", " is ", ": ", " = ", " set to "), (" and ", " plus "),
         "yes", "no", "nothing", "only ", "an empty list", "no content",
-        ("add ", "please make ", "put ", "I need "), {DATE: " on ", CLOCK: " at "}, " for ",
+        ("add ", "please make ", "put ", "I need "), {DATE: " on ", CLOCK: " at "}, "not ", " for ",
     ),
     "fr": Tongue(
         (
@@ -66,7 +68,7 @@ TONGUES = {
         ("", "", "", ", merci", ", s'il te pla\u00eet"),
         (" ", " ", " est ", " : ", " = ", " vaut "), (" et ", " plus "),
         "oui", "non", "rien", "seulement ", "une liste vide", "aucun contenu",
-        ("ajoute ", "merci de faire ", "mets ", "il me faut "), {DATE: " le ", CLOCK: " \u00e0 "}, " pendant ",
+        ("ajoute ", "merci de faire ", "mets ", "il me faut "), {DATE: " le ", CLOCK: " \u00e0 "}, "pas ", " pendant ",
     ),
 }  # fmt: skip
 RESERVED = {
@@ -74,7 +76,7 @@ RESERVED = {
     for tongue in TONGUES.values()
     for text in (
         *tongue.links, *tongue.ands, *tongue.ends, tongue.yes, tongue.no, tongue.null, tongue.only,
-        *tongue.between,
+        *tongue.between, tongue.without,
     )
     for word in re.findall(r"\w+", text)
 } | {"empty", "vide", "list", "liste", "content", "contenu", "aucun", "an", "une", "true", "false", "null"}  # fmt: skip
@@ -211,8 +213,8 @@ class SchemaLanguage:
     ) -> tuple[str, str | None] | None:
         """(how a value is said without its name or before it, what may stand between it and the one before), if it can be."""
         kind, draw = self.kind_of(name, item), rng.random()
-        if item is True and phrase and draw < 0.5:
-            return phrase, None
+        if isinstance(item, bool) and phrase and draw < (0.5 if item else 0.25):
+            return ("" if item else self.tongue.without) + phrase, None
         number = re.fullmatch(NUMBER, said_number(item)) if isinstance(item, int | float) and item is not True else None
         said = self._say_told(item, kind, below, rng) if kind else None
         if said and draw < 0.6:
@@ -229,7 +231,7 @@ class SchemaLanguage:
         return item
 
     def is_plain(self, value: Any) -> bool:
-        """Whether a text can stand at the beginning without a name."""
+        """Whether a text can be told from the words around it, none of which it has, without quotes."""
         words = set(value.lower().split()) if isinstance(value, str) and BARE.fullmatch(value) else RESERVED
         return not words & (RESERVED | self.own_words)
 
@@ -280,11 +282,7 @@ class SchemaLanguage:
             if (day := read_day(value)) and rng.random() < 0.5:
                 return say_date(day, "{d} {month} {y}", self.language)
             return value
-        if (
-            BARE.fullmatch(value)
-            and not set(value.lower().split()) & RESERVED
-            and words_of(value) not in spoken.values()
-        ):
+        if self.is_plain(value):
             return value if rng.random() < 0.6 else f'"{value}"'
         return json.dumps(value, ensure_ascii=False)
 
@@ -343,7 +341,8 @@ class _Reader:
         phrases = self.language.phrases(known)
         first: str | None = None
         while True:
-            told = self.told(phrases, known) if top else None
+            false = top and self.take((self.language.tongue.without,))
+            told = self.told(phrases, known) if top and not false else None
             name = told[0] if told else self.name(phrases)
             if name is None:
                 if not top:
@@ -359,7 +358,7 @@ class _Reader:
             elif told:
                 result[name] = told[1]
             elif top and self.is_said_alone(known.get(name, [])):
-                result[name] = True
+                result[name] = not false
             else:
                 if self.take(tuple(dict.fromkeys(self.language.tongue.links))) is None:
                     raise ValueError(self.text[self.at :])
@@ -382,9 +381,9 @@ class _Reader:
         return {name: text}
 
     def is_said_alone(self, schemas: list[Any]) -> bool:
-        """Whether what stands here is true because it is named."""
+        """Whether what ends here is told true or false by its name alone."""
         ends = self.at == len(self.text) or self.text.startswith(", ", self.at)
-        return ends and any(part.get("type") == "boolean" for part in reachable(schemas, self.language.definitions))
+        return ends and Place(schemas, self.language.definitions).is_truth
 
     def told(self, phrases: dict[str, str], known: dict[str, list[Any]]) -> tuple[str, Any] | None:
         """A property of the root and its value, which stands here without a name or before it."""
