@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import takewhile
 from typing import Any, NamedTuple
 
@@ -91,6 +92,21 @@ class Found(NamedTuple):
     end: int
     phrase: str
     owner: Named | None
+
+
+class Phrases(list[Found]):
+    """The phrases of a schema in a request, in its order."""
+
+    def beside(self, index: int) -> tuple[int | None, int | None]:
+        """Where the fields before and after the phrase at this index stand."""
+        at = bisect_left(self.fields, index)
+        after = at + (at < len(self.fields) and self.fields[at] == index)
+        return self.fields[at - 1] if at else None, self.fields[after] if after < len(self.fields) else None
+
+    @cached_property
+    def fields(self) -> list[int]:
+        """Where the fields stand."""
+        return [at for at, one in enumerate(self) if one.owner]
 
 
 def _truths(condition: dict[str, Any]) -> dict[str, str]:
@@ -195,15 +211,16 @@ def spellings_said(request: str, schema: str | Glossary, of_time: Iterable[Note]
     """
     glossary = _glossary_of_schema(schema) if isinstance(schema, str) else schema
     text, places = glossary.spelling.mended(lowered(request))
-    times = [range(places.index(said.start), places.index(said.end)) for said in of_time]
-    found = []
+    times = [range(bisect_left(places, said.start), bisect_left(places, said.end)) for said in of_time]
+    timed = {at for time in times for at in time}
+    found = Phrases()
     for match in glossary.said.finditer(text):
-        if match["said"] and not any(at in time for time in times for at in (match.start(), match.end() - 1)):
+        if match["said"] and match.start() not in timed and match.end() - 1 not in timed:
             phrase = glossary.phrases.get(match["said"]) or glossary.phrases[folded(match["said"])]
             found.append(Found(*match.span(), phrase, glossary.fields.get(phrase)))
     shown = [(one.start, one.end, _spelling(glossary, text, found, index)) for index, one in enumerate(found)]
     values = [time.start for time in times if read_day(text[time.start : time.stop])]
-    values += [at for at in (m.start() for m in re.finditer(VALUE, text)) if not any(at in time for time in times)]
+    values += [match.start() for match in re.finditer(VALUE, text) if match.start() not in timed]
     shown += [
         (*said.span("said"), TRUTHS[said["said"]])
         for _, end, spelling in shown
@@ -213,7 +230,7 @@ def spellings_said(request: str, schema: str | Glossary, of_time: Iterable[Note]
     return [Note(places[start], places[end], spelling) for start, end, spelling in shown if spelling]
 
 
-def _spelling(glossary: Glossary, text: str, found: list[Found], index: int) -> str | None:
+def _spelling(glossary: Glossary, text: str, found: Phrases, index: int) -> str | None:
     """What stands for the phrase at this index, or None."""
     phrase, own = found[index].phrase, found[index].owner
     if own is not None:
@@ -222,26 +239,19 @@ def _spelling(glossary: Glossary, text: str, found: list[Found], index: int) -> 
         return STEP
     if (at := _asked(text, found, index)) is not None:
         return found[at].owner.operators[phrase]
-    near = [found[at].owner for at in _fields_beside(found, index) if at is not None]
+    near = [found[at].owner for at in found.beside(index) if at is not None]
     for entry in [*near, *glossary.named]:
         if phrase in entry.values or phrase in entry.truths:
             return entry.values.get(phrase) or entry.truths[phrase]
     return None
 
 
-def _fields_beside(found: list[Found], index: int) -> tuple[int | None, int | None]:
-    """Where the fields before and after the phrase at this index stand."""
-    fields = [at for at, one in enumerate(found) if one.owner]
-    before, after = [at for at in fields if at < index], [at for at in fields if at > index]
-    return before[-1] if before else None, after[0] if after else None
-
-
-def _asked(text: str, found: list[Found], index: int) -> int | None:
+def _asked(text: str, found: Phrases, index: int) -> int | None:
     """Where the field stands that the phrase at this index is an operator of, or None where it is none.
 
     A field takes the first operator behind it; a second one may stand before the next field ("at least 3 items").
     """
-    phrase, (before, after) = found[index].phrase, _fields_beside(found, index)
+    phrase, (before, after) = found[index].phrase, found.beside(index)
     if before is not None and phrase in found[before].owner.operators:
         return before
     free = before is None or found[index - 1].phrase in found[before].owner.operators
@@ -252,7 +262,7 @@ def _asked(text: str, found: list[Found], index: int) -> int | None:
     return None
 
 
-def _unlisted(glossary: Glossary, text: str, found: list[Found], values: list[int]) -> Iterator[int]:
+def _unlisted(glossary: Glossary, text: str, found: Phrases, values: list[int]) -> Iterator[int]:
     """Where words end that stand between a field and its value, where no operator of the field is said.
 
     `values` are where those begin in the text that no schema lists: dates, numbers and what is quoted.

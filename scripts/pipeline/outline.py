@@ -47,6 +47,8 @@ UNKNOWN = re.compile(rf",\s+({WORD}\s+(?:{QUOTED}))(?=\s*(?:,|$))")
 NUMBER_LAST = re.compile(r"(?<![\w.,-])-?\d[\d.,]*\s+$")
 NUMBER_NEXT = re.compile(rf"[ :=]*(?:{WORD} ){{0,2}}\d")
 """A number right before a name, and one that is said of it."""
+FAR = 60
+"""Characters before a value in which a part may begin."""
 ONE_DAY = re.compile(r"(\S+) \1")
 """A time span of one day."""
 VALUE_ENDS = re.compile(r"\s*([,;)}]|$)")
@@ -205,10 +207,11 @@ class _Reader:
             by_itself = value.kind in (DATE, CLOCK)
             if not self.start < value.start < at or value.kind in place.kinds or value.kind not in self.fitting:
                 continue
-            begins = part_begins(self.request[self.start : value.start])
+            start = max(self.start, value.start - FAR)
+            begins = part_begins(self.request[start : value.start])
             ends = by_itself or part_ends(self.request, value.end)
-            if begins and ends and (begins["sign"] or (by_itself and begins.start() > 0)):
-                return self.start + begins.start()
+            if begins and ends and (begins["sign"] or (by_itself and start + begins.start() > self.start)):
+                return start + begins.start()
         return at
 
     def _without_name(self, start: int, end: int) -> None:

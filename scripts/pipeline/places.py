@@ -24,7 +24,8 @@ Kind = tuple[str, ...]
 DATE, CLOCK, EMAIL, URI = ("date",), ("clock",), ("email",), ("uri",)
 KIND_OF_FORMAT = {"date": DATE, "time": CLOCK, "email": EMAIL, "idn-email": EMAIL, "uri": URI, "iri": URI}
 FORMS = re.compile(
-    r"(?P<email>[\w.+-]+@[\w-]+(?:\.[\w-]+)+)|(?P<uri>https?://[^\s,;()]+)|(?<![\w:.-])(?P<clock>\d{1,2}:\d\d)(?![\w:.-])"
+    r"(?P<email>(?<![\w.+-])[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+)|(?P<uri>https?://[^\s,;()]+)"
+    r"|(?<![\w:.-])(?P<clock>\d{1,2}:\d\d)(?![\w:.-])"
 )
 """Values that are told by their form but for dates, which `calendar.py` reads; the groups are kinds."""
 
