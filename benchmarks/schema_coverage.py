@@ -31,6 +31,7 @@ class TooLong(Exception):
 
 def judge_file(name: str, case: dict[str, Any], counts: Counter[str], reasons: Counter[str]) -> None:
     """Count what becomes of one file's schema and instances."""
+    from pipeline import schema_reader
     from pipeline.asts import SchemaJudge
     from pipeline.constraints import enforceable, lets_through
     from pipeline.errors import UserError
@@ -75,7 +76,7 @@ def judge_file(name: str, case: dict[str, Any], counts: Counter[str], reasons: C
         return
     counts["sampled"] += 1
     try:
-        read, unknown = language.read(language.say(instance, rng))
+        read, unknown = schema_reader.read(language, language.say(instance, rng))
         counts["said and read back"] += unknown is None and judge.same(read, instance)
     except ValueError:
         reasons["not read back"] += 1

@@ -279,6 +279,17 @@ def test_any_text_is_read(text):
     assert set(named(text, part)) <= set('abc (),;:/?[]{}"')
 
 
+WORDS_OF_REQUESTS = ("topic", "online", "not", "weekly", "3 march 2024", "09:30", "40", "minutes", "a@b.c", "on", "the", "add", ",",
+                     "(", ")", "x", '"y"', ":", "guests", "host", "mail", "and", "project meeting", "please", "?")  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(WORDS_OF_REQUESTS), max_size=14))
+def test_any_order_of_words_is_read_and_no_property_is_named_twice(words):
+    line = named(" ".join(words), MEETING)
+    names = re.findall(r"(?:^|; )(\w+)(?=:|;| \(|$)", re.sub(r"\([^()]*\)|" + QUOTED, "", line))
+    assert len(names) == len(set(names)), line
+
+
 def names_in(line: str) -> str:
     """The line without what is said of the properties."""
     quoted = re.sub(QUOTED, '""', line)

@@ -20,7 +20,7 @@ from tests_support import config_for, rows_of
 
 from build_schemas import variant_of
 from generate_dataset import wanted_rows
-from pipeline import own_schemas
+from pipeline import own_schemas, schema_reader
 from pipeline.asts import SchemaJudge
 from pipeline.constraints import enforceable, lets_through
 from pipeline.dsl import with_refusal
@@ -302,6 +302,24 @@ def test_requests_hold_their_instances_and_are_read_back(name, language):
         assert judge.error(read) is None
         assert judge.same(read, query.expected), query.text
         assert own_schemas.agrees(row, query.text, query.expected, judge)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"shape": {"enum": ["circle", "square"]}, "circle": {"properties": {"radius": {"type": "number"}}}}},
+        {"dependentRequired": {"a": ["b"]}, "properties": {"b": {"type": "string"}}, "required": ["a"]},
+        {"properties": {"on": {"type": "boolean"}, "not": {"type": "boolean"}, "day": {"format": "date", "type": "string"}}},
+        {"properties": {"name": {"type": "string"}, "minutes": {"type": "integer"}, "limit": {"type": "number"}}, "required": ["name"]},
+    ],
+)  # fmt: skip
+def test_what_could_be_misread_without_its_name_keeps_it(schema):
+    language, sampler = SchemaLanguage(schema, "en", "thing"), Sampler(schema)
+    for number in range(80):
+        rng = random.Random(number)
+        instance = sampler.sample(rng)
+        text = language.say(instance, rng)
+        assert schema_reader.read(language, text) == (instance, None), text
 
 
 def test_half_of_the_requests_leave_names_out_that_their_values_do_not_need():

@@ -6,6 +6,7 @@ import random
 from functools import lru_cache
 from typing import Any
 
+from pipeline import schema_reader
 from pipeline.asts import SchemaJudge
 from pipeline.dsl import refusal_of
 from pipeline.instances import NoInstance, Sampler
@@ -70,7 +71,7 @@ def answer(row: dict[str, Any], text: str, language: str) -> str:
     """What the grammar reads in a request; not JSON where it reads nothing."""
     mine = language_of(row, language)
     try:
-        instance, unknown = mine.read(text)
+        instance, unknown = schema_reader.read(mine, text)
     except ValueError as error:
         return f"not a sentence of the embedded language: {error}"
     return minify(refused_property(mine) if unknown else instance)
