@@ -309,7 +309,7 @@ def test_requests_hold_their_instances_and_are_read_back(name, language):
     [
         {"properties": {"shape": {"enum": ["circle", "square"]}, "circle": {"properties": {"radius": {"type": "number"}}}}},
         {"dependentRequired": {"a": ["b"]}, "properties": {"b": {"type": "string"}}, "required": ["a"]},
-        {"properties": {"on": {"type": "boolean"}, "not": {"type": "boolean"}, "day": {"format": "date", "type": "string"}}},
+        {"properties": {"on": {"type": "boolean"}, "at": {"type": "boolean"}, "day": {"format": "date", "type": "string"}}},
         {"properties": {"name": {"type": "string"}, "minutes": {"type": "integer"}, "limit": {"type": "number"}}, "required": ["name"]},
     ],
 )  # fmt: skip
