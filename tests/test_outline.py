@@ -161,6 +161,9 @@ MEETING = with_refusal(
         ("topic the weekly budget", "topic: the weekly [weekly] budget"),
         ("online, weekly, topic x", "topic: x; kind: weekly [weekly]; online: true"),
         ("topic budget 12:30", "topic: budget 12:30"),
+        ("topic budget, weekly review", "topic: budget, weekly [weekly] review"),
+        ("topic x, room on 3 march 2024", "topic: x; room: 3 march 2024 [2024-03-03]"),
+        ("host (Ada, mail a@b.c), weekly", "host (mail: a@b.c); kind: weekly [weekly]"),
         # a place has one value, and what is named has its own
         ("budget on 3 march 2024, day 4 march 2024", "topic: budget; day: 4 march 2024 [2024-03-04]; ?: 3 march 2024 [2024-03-03]"),
         ("budget, weekly, once", "topic: budget; kind: weekly [weekly]"),
@@ -184,6 +187,9 @@ def test_nothing_is_guessed_where_two_places_fit():
     assert named("trip on 3 march 2024", both) == ""
     assert named("trip, code x on 3 march 2024, to 5 march 2024", both) == (
         "from: 3 march 2024 [2024-03-03]; to: 5 march 2024 [2024-03-05]; name: trip; code: x"
+    )
+    assert (
+        named("from 3 march 2024, 5 march 2024", both) == "from: 3 march 2024 [2024-03-03], 5 march 2024 [2024-03-05]"
     )
     items = {"properties": {"lines": {"type": "array", "items": {"properties": {"day": day}}}}}
     assert named("lines, on 3 march 2024", items) == "lines: 3 march 2024 [2024-03-03]"

@@ -304,6 +304,12 @@ def test_requests_hold_their_instances_and_are_read_back(name, language):
         assert own_schemas.agrees(row, query.text, query.expected, judge)
 
 
+def test_objects_that_may_have_something_are_not_empty():
+    part = {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}}}
+    sampler = Sampler({"type": "array", "items": part, "minItems": 3})
+    assert all(item for number in range(40) for item in sampler.sample(random.Random(number)))
+
+
 @pytest.mark.parametrize(
     "schema",
     [
