@@ -150,6 +150,7 @@ MEETING = with_refusal(
         # what asks, and what the schema is called
         ("please add a project meeting: budget", "topic: budget"),
         ("I need the project meeting of Ada, thanks", "topic: Ada"),
+        ("Project  meeting budget", "topic: budget"),
         ("cr\u00e9e un project meeting avec budget", "topic: budget"),
         ("a meeting for the budget", "topic: budget"),
         ('set up "budget on monday, x" today', 'topic: "budget on monday, x"; day: today [2024-03-17]'),

@@ -143,6 +143,9 @@ class _Reader:
         """The property that the first text without a name is said of."""
         titles = [part["title"] for part in place.here if isinstance(part.get("title"), str)]
         self.title = words_of(titles[0]) if titles else ""
+        words = r"[\s_-]*".join(map(re.escape, self.title.split())) or "(?!)"
+        self.title_before = re.compile(rf".*(?<!\w){words}\s*[:=]\s*", re.IGNORECASE)
+        self.title_first = re.compile(rf"{words}\s+" if " " in self.title else "(?!)", re.IGNORECASE)
         self.within = [(Said(place), 0)]
         """The objects whose brackets are open, and where they opened."""
         self.named: tuple[Said, str] | None = None
@@ -235,17 +238,13 @@ class _Reader:
 
     def _without_title(self, part: str) -> str:
         """A part of a request without what the schema is called: "calendar event", "new calendar event", "event"."""
-        part = (
-            re.sub(rf"^.*(?<!\w){re.escape(self.title)}\s*[:=]\s*", "", part, flags=re.IGNORECASE)
-            if self.title
-            else part
-        )
+        if before := self.title_before.match(part):
+            part = part[before.end() :]
         said, title = f" {words_of(part)}", f" {self.title}"
         if said.endswith(title) or title.endswith(said):
             return ""
-        if " " not in self.title or not said.startswith(f"{title} "):
-            return part
-        return next(iter(parts_of(part[len(self.title) :])), "")
+        first = self.title_first.match(part)
+        return next(iter(parts_of(part[first.end() :])), "") if first else part
 
     def _is_text(self, part: str) -> bool:
         """Whether a part may be a text that the schema needs, and is not said of an unknown name: `form "m"`."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from pipeline.calendar import read_day
 from pipeline.json_schemas import properties_in, reachable
 
 MOST_PLACES = 500
@@ -28,6 +29,12 @@ FORMS = re.compile(
     r"|(?<![\w:.-])(?P<clock>\d{1,2}:\d\d)(?![\w:.-])"
 )
 """Values that are told by their form but for dates, which `calendar.py` reads; the groups are kinds."""
+
+
+def form_of(text: str) -> Kind | None:
+    """What a value is told by its form alone, or None."""
+    match = FORMS.fullmatch(text)
+    return DATE if read_day(text) else (str(match.lastgroup),) if match else None
 
 
 def listed(value: str) -> Kind:

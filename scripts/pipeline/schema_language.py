@@ -16,7 +16,7 @@ from typing import Any
 from pipeline.calendar import read_day
 from pipeline.json_schemas import properties_in, reachable
 from pipeline.language import say_date
-from pipeline.places import CLOCK, DATE, FORMS, Kind, Place, listed
+from pipeline.places import CLOCK, DATE, Kind, Place, form_of, listed
 from pipeline.reading import words_of
 
 
@@ -233,9 +233,7 @@ class SchemaLanguage:
         """What a value of this property of the root is told by, or None where it needs its name."""
         if not isinstance(value, str):
             return None
-        form = FORMS.fullmatch(value)
-        kinds = [listed(value), *([DATE] if ISO.fullmatch(value) else ()), *([(str(form.lastgroup),)] if form else ())]
-        return next((kind for kind in kinds if self.fitting.get(kind) == name), None)
+        return next((kind for kind in (listed(value), form_of(value) or ()) if self.fitting.get(kind) == name), None)
 
     def others(self, schemas: list[Any]) -> list[Any]:
         """The schemas of properties that have no names of their own here."""

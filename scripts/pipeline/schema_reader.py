@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeline.calendar import read_day
-from pipeline.places import DATE, FORMS, Place, listed
+from pipeline.places import FORMS, Place, form_of, listed
 from pipeline.schema_language import BARE, DAY, ISO, NUMBER, RESERVED, SchemaLanguage
 
 TOLD = re.compile(rf"{DAY.pattern}|{ISO.pattern}|{FORMS.pattern}")
@@ -135,14 +135,13 @@ class _Reader:
                 self.at = back
             return owner, value
         if found := TOLD.match(self.text, self.at):
-            day, form = read_day(found[0]), FORMS.fullmatch(found[0])
-            owner = language.fitting.get(DATE if day else (str(form.lastgroup),) if form else ())
+            day, owner = read_day(found[0]), language.fitting.get(form_of(found[0]) or ())
             if owner:
                 self.at = found.end()
                 return owner, day.isoformat() if day else found[0]
         if found := re.compile(f"({NUMBER}) ").match(self.text, self.at):
             self.at = found.end()
-            if (name := self.name(phrases)) and Place(known[name], language.definitions).is_number:
+            if (name := self.name(phrases)) and Place(known.get(name, []), language.definitions).is_number:
                 return name, json.loads(found[1])
         self.at = start
         return None
