@@ -31,7 +31,7 @@ from pipeline.errors import UserError
 from pipeline.paths import Layout
 from pipeline.prompts import minify
 
-VERSION = 10
+VERSION = 11
 FEW = 8
 """Fewer schemas of a user's own than these are all trained on."""
 LEAST_ROWS = 256
@@ -264,10 +264,19 @@ def _variant(schema: Any, rng: random.Random, style: str | None) -> Any:
         called = {name: name_in_style(words_of(name), style) if style else name for name in names}
         if len(set(called.values())) < len(names) or not all(called.values()):
             called = dict(zip(names, names, strict=True))
-        result["properties"] = {called[name]: known[name] for name in names}
+        result["properties"] = {called[name]: _renamed(known[name], name, called[name]) for name in names}
         if "required" in schema:
             result["required"] = [called.get(name, name) for name in schema["required"]]
     return result
+
+
+def _renamed(schema: Any, name: str, called: str) -> Any:
+    """A property's schema whose description lists phrases for what the property is called now."""
+    from pipeline.dsl import describe, described, said_for
+
+    if name == called or not said_for(name, schema):
+        return schema
+    return schema | describe({said: called if of == name else of for said, of in described(schema).items()})
 
 
 def own_row(name: str, schema: Any, split: str, unenforced: tuple[str, ...]) -> dict[str, Any]:

@@ -334,9 +334,11 @@ def main(argv: list[str] | None = None) -> int:
         most = 8 * options.run.max_samples if options.run.max_samples else None
         counts = train(options, layout, stage, corpus_places(layout.corpus, most))
         if main_process():
+            best = counts["best_validation_loss"]
+            loss = "not measured" if best is None else f"{best:.4f}"
             stage.finish(
                 counts,
-                f"{counts['steps']} steps over {counts['rows']} rows, validation loss {counts['best_validation_loss']}, "
+                f"{counts['steps']} steps over {counts['rows']} rows, validation loss {loss}, "
                 f"generated exact match {counts['last_generated_exact_match']} -> {layout.sft_adapter}",
             )
     return 0

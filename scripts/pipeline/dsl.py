@@ -85,6 +85,11 @@ def described(schema: dict[str, Any]) -> dict[str, str]:
     return dict(pairs) if all(len(pair) == 2 for pair in pairs) else {}
 
 
+def said_for(spelling: str, schema: Any) -> list[str]:
+    """The phrases that the description of a schema lists for one spelling."""
+    return [phrase for phrase, of in described(schema).items() if of == spelling] if isinstance(schema, dict) else []
+
+
 def conditions_of(schema: Any) -> list[dict[str, Any]]:
     """The branches of the conditions in an answer schema of the shipped DSL; none of any other schema."""
     try:
@@ -103,7 +108,7 @@ def step_phrases_of(schema: Any) -> list[str]:
     """What an answer schema of the shipped DSL lists as said before another step; nothing of any other schema."""
     if not conditions_of(schema):
         return []
-    return [said for said, spelling in described(schema["anyOf"][0]["properties"]["steps"]).items() if spelling == STEP]
+    return said_for(STEP, schema["anyOf"][0]["properties"]["steps"])
 
 
 def _value_schema(spec: SchemaField, shape: str, with_hints: bool) -> dict[str, Any]:

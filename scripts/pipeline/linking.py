@@ -19,7 +19,7 @@ from itertools import takewhile
 from typing import Any, NamedTuple
 
 from pipeline.calendar import read_day
-from pipeline.dsl import STEP, can_refuse, conditions_of, described, step_phrases_of
+from pipeline.dsl import STEP, can_refuse, conditions_of, described, said_for, step_phrases_of
 from pipeline.json_schemas import children
 from pipeline.reading import (
     LEFT_ALONE,
@@ -77,8 +77,8 @@ class Glossary:
 class Names(NamedTuple):
     """What a schema of another form than the shipped one says by words.
 
-    `said` has the names of properties and the values of enums in words, lower case -> spelling, where they stand for one of
-    them alone; `truths` the names of properties that are true or false wherever they stand.
+    `said` has the names of properties and the values of enums in words, and the phrases that descriptions list for them, lower
+    case -> spelling, where they stand for one of them alone; `truths` the names of properties that are true or false wherever they stand.
     """
 
     said: dict[str, str]
@@ -129,6 +129,11 @@ def _values(schema: dict[str, Any]) -> dict[str, str]:
     return found | {lowered(phrase): value for phrase, value in said.items() if value in known}
 
 
+def _ways_to_say(name: str, schema: Any) -> tuple[str, ...]:
+    """What is said for a name: its words, the name itself, and the phrases that the description of its schema lists for it."""
+    return words_of(name), name, *said_for(name, schema)
+
+
 def _names_in(schema: Any) -> Names:
     own = schema["anyOf"][0] if can_refuse(schema) else schema
     open_schemas = [own, *(schema.get("$defs", {}).values() if isinstance(schema, dict) else ())]
@@ -138,7 +143,7 @@ def _names_in(schema: Any) -> Names:
         part = open_schemas.pop()
         if isinstance(part, dict):
             properties = part.get("properties", {})
-            names = {lowered(said): name for name in properties for said in (words_of(name), name)}
+            names = {lowered(said): name for name, below in properties.items() for said in _ways_to_say(name, below)}
             for name, below in properties.items():
                 kinds.setdefault(name, set()).add(isinstance(below, dict) and below.get("type") == "boolean")
             for said, name in [*names.items(), *_values(part).items()]:
@@ -165,8 +170,7 @@ def glossary_of(
         parts = condition["properties"]
         name = parts["field"]["const"]
         entry = named.setdefault(name, Named(name))
-        said_for = [said for said, spelling in described(parts["field"]).items() if spelling == name]
-        fields |= {lowered(said): entry for said in (words_of(name), name, *said_for)}
+        fields |= {lowered(said): entry for said in _ways_to_say(name, parts["field"])}
         aliases = parts["operator"]["enum"]
         entry.operators |= {lowered(said): a for said, a in described(parts["operator"]).items() if a in aliases}
         entry.values |= _values(parts["value"])
@@ -177,11 +181,13 @@ def glossary_of(
     of_fields = ({*entry.operators, *entry.values, *entry.truths} for entry in named.values())
     phrases = {*fields, *steps}.union(*of_fields) - {""}
     longest_first = "|".join(map(_as_typed, sorted(phrases, key=len, reverse=True))) or "(?!)"
+    of_values = {said for said in said_around()["is"] if " " in said} - phrases if names else ()
+    around = rf"(?<!\w)(?:{'|'.join(map(_as_typed, sorted(of_values)))})(?!\w)" if of_values else "(?!)"
     return Glossary(
         fields,
         list(named.values()),
         steps,
-        re.compile(rf"{LEFT_ALONE}|(?<!\w)(?<!\bn')(?P<said>{longest_first})(?!\w)"),
+        re.compile(rf"{LEFT_ALONE}|{around}|(?<!\w)(?<!\bn')(?P<said>{longest_first})(?!\w)"),
         {folded(phrase): phrase for phrase in sorted(phrases)} | {phrase: phrase for phrase in phrases},
         Spelling({word: folded(word) for phrase in sorted(phrases) for word in re.findall(WORD, phrase)}),
         names.truths if names else set(),

@@ -23,16 +23,19 @@ from typing import NamedTuple
 from pipeline.calendar import read_day
 from pipeline.dsl import can_refuse, conditions_of
 from pipeline.linking import MISSING
-from pipeline.places import CLOCK, DATE, FORMS, Kind, Place, Way, listed
+from pipeline.places import CLOCK, DATE, FORMS, Counted, Kind, Place, Way, listed
 from pipeline.reading import (
     LEFT_ALONE,
     QUOTED,
     WORD,
     Note,
+    counts_in,
     denied,
+    lowered,
     part_begins,
     part_ends,
     parts_of,
+    said_around,
     value_in,
     with_notes,
     words_of,
@@ -51,6 +54,7 @@ FAR = 60
 """Characters before a value in which a part may begin."""
 ONE_DAY = re.compile(r"(\S+) \1")
 """A time span of one day."""
+SIGN = re.compile(r"[,;]\s")
 VALUE_ENDS = re.compile(r"\s*([,;)}]|$)")
 
 
@@ -82,6 +86,12 @@ class Said:
         self.parts.setdefault(name, [Said(part)])
         self.last = name if part.parts else None
         return self
+
+    def forget(self, name: str) -> None:
+        """The property that was named is not spoken of where nothing was said of it."""
+        if not any([*self.words[name], *(one.parts for one in self.parts[name])]):
+            del self.words[name], self.parts[name]
+            self.last = None
 
     def name_below(self, name: str) -> Said | None:
         """As `name`, of the object that was named last in this one: of a list's next one where that has said it already."""
@@ -141,6 +151,8 @@ class _Reader:
         needed = [name for name in place.needed_texts if name not in named]
         self.needed = needed[0] if len(needed) == 1 else None
         """The property that the first text without a name is said of."""
+        self.counted = place.counted if place.counted and not named & {place.counted.name, *place.counted[1:]} else None
+        """The list that what is counted is said of where no name of it is."""
         titles = [part["title"] for part in place.here if isinstance(part.get("title"), str)]
         self.title = words_of(titles[0]) if titles else ""
         words = r"[\s_-]*".join(map(re.escape, self.title.split())) or "(?!)"
@@ -149,6 +161,8 @@ class _Reader:
         self.within = [(Said(place), 0)]
         """The objects whose brackets are open, and where they opened."""
         self.named: tuple[Said, str] | None = None
+        self.name_at = 0
+        """Where the property was named."""
         self.start = 0
         """Where what is said of the property, or of none, begins."""
         self.inside: list[Note] = []
@@ -170,6 +184,7 @@ class _Reader:
             said += [words] if words else []
             self.end(start)
             self.named, self.start = None if words else (found, note.shown), note.end
+            self.name_at = note.start
         return True
 
     def value(self, note: Note) -> None:
@@ -186,7 +201,10 @@ class _Reader:
             words = self._words(self.start, start)
             self.rest += [found[1] for found in UNKNOWN.finditer(words)]
             words = UNKNOWN.sub("", words).rstrip(" ({")
-            said.words[name].append(value_in(words, listed=said.place.parts[name].is_list))
+            value = value_in(words, listed=said.place.parts[name].is_list)
+            said.words[name].append(value)
+            if not value and lowered(self.request[self.name_at : self.start]) in said_around()["at"]:
+                said.forget(name)
         self._without_name(start, at)
         self.named, self.inside, self.start = None, [], at
 
@@ -205,7 +223,17 @@ class _Reader:
         self.within = self.within[:-1] or self.within
 
     def _end_of_value(self, place: Place, at: int) -> int:
-        """Where what is said of a property ends before `at`: where a value stands by itself that belongs to another place."""
+        """Where what is said of a property ends before `at`: where a value stands by itself that belongs to another place.
+
+        Also behind a value that has no comma in it, and before what is counted.
+        """
+        for sign in SIGN.finditer(self.request, self.start, at):
+            said = self.request[self.start : sign.start()]
+            has_value = re.search(r"\d", said) or any(note.end <= sign.start() for note in self.inside)
+            within = any(note.start <= sign.start() < note.end for note in self.inside)
+            if not within and ((place.is_short and not place.is_list and has_value) or self._counts(sign.end(), at)):
+                at = sign.start()
+                break
         for value in self.values:
             by_itself = value.kind in (DATE, CLOCK)
             if not self.start < value.start < at or value.kind in place.kinds or value.kind not in self.fitting:
@@ -229,6 +257,8 @@ class _Reader:
                 at = value.end
         for piece in (self._words(*span) for span in [*pieces, (at, end)]):
             parts = [part for part in map(self._without_title, parts_of(piece)) if part]
+            if self.counted and len(self.within) == 1:
+                parts = [part for part in parts if not self._put_counts(self.counted, counts_in(part))]
             texts = [part for part in parts if self._is_text(part)] if self.needed and len(self.within) == 1 else []
             if texts:
                 self._put((str(self.needed),), texts[0])
@@ -257,6 +287,22 @@ class _Reader:
             said = said.parts.setdefault(step, [Said(said.place.parts[step])])[-1]
         said.parts.setdefault(way[-1], [Said(said.place.parts[way[-1]])])
         said.words.setdefault(way[-1], []).append(words)
+
+    def _counts(self, start: int, end: int) -> bool:
+        """Whether the part of the request that begins here is counted."""
+        return self.counted is not None and bool(counts_in(re.split("[,;]", self.request[start:end])[0]))
+
+    def _put_counts(self, counted: Counted, counts: list[tuple[str, str]]) -> bool:
+        """An item of the list for each of these, if there are any."""
+        root = self.within[0][0]
+        place = root.place.parts[counted.name]
+        for number, text in counts:
+            items = root.parts.setdefault(counted.name, [])
+            items.append(Said(place))
+            for name, words in ((counted.number, number), (counted.text, text)):
+                items[-1].parts[name] = [Said(place.parts[name])]
+                items[-1].words[name] = [words]
+        return bool(counts)
 
     def _words(self, start: int, end: int) -> str:
         """A part of the request with the notes in it."""

@@ -12,7 +12,6 @@ from pipeline.dsl import refusal_of
 from pipeline.instances import NoInstance, Sampler
 from pipeline.made_up_language import Words
 from pipeline.prompts import minify
-from pipeline.reading import words_of
 from pipeline.schema_language import SchemaLanguage
 from pipeline.teacher import Query
 
@@ -59,7 +58,7 @@ def write_queries(
         known = mine.properties([mine.schema])
         if known and isinstance(instance, dict) and rng.random() < refusal_share:
             word = Words(rng).word()
-            if word not in {part for name in known for part in words_of(name).split()}:
+            if word not in mine.own_words:
                 text = mine.say_unknown(instance, word, Words(rng).phrase(), rng)
                 queries.append(Query(text, language, current_date, refused_property(mine)))
                 continue

@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.calendar import read_day
 from pipeline.json_schemas import properties_in, reachable
@@ -47,6 +47,14 @@ def _of_clocks(pattern: str) -> bool:
     return re.search(pattern, "12:30") is not None and not any(
         re.search(pattern, text) for text in ("1230", "a:b", "noon")
     )
+
+
+class Counted(NamedTuple):
+    """A list of objects of which people say how many of what, and the properties of an item: "2 mugs and 1 lamp"."""
+
+    name: str
+    number: str
+    text: str
 
 
 @dataclass
@@ -111,6 +119,25 @@ class Place:
         """The properties that an object here has to have and whose values are texts of which the schema says no more."""
         needed = {name for part in self.here for name in part.get("required", ())}
         return [name for name, part in self.parts.items() if name in needed and part.is_text]
+
+    @cached_property
+    def is_short(self) -> bool:
+        """Whether a value has no comma in it: a number, what is true or false, or listed."""
+        kinds = {str(part["type"]) for part in self.here if "type" in part}
+        return bool(self.values) or (bool(kinds) and kinds <= {"integer", "number", "boolean", "null"})
+
+    @cached_property
+    def counted(self) -> Counted | None:
+        """The one list that an object here needs whose items need one number and one text of which the schema says no more."""
+        needed = {name for part in self.here for name in part.get("required", ())}
+        found = []
+        for name, place in self.parts.items() if len(self.schemas) == 1 else ():
+            item = Place([part["items"] for part in place.here if "items" in part], self.definitions)
+            must = {each for part in item.here for each in part.get("required", ())}
+            numbers = [each for each, below in item.parts.items() if each in must and below.is_number]
+            if name in needed and place.is_list and len(numbers) == len(item.needed_texts) == 1:
+                found.append(Counted(name, numbers[0], item.needed_texts[0]))
+        return found[0] if len(found) == 1 else None
 
     @cached_property
     def ways(self) -> list[tuple[Way, Place, bool]]:

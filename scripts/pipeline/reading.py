@@ -100,6 +100,19 @@ def value_in(said: str, *, listed: bool) -> str:
     return re.sub(rf"{LEFT_ALONE}|(?P<joint>{joint})", lambda found: " & " if found["joint"] else found[0], said)
 
 
+@cache
+def _counts() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    one = r"(\d+(?:\.\d+)?)(?:\s?[x\u00d7])?\s+([^\W\d_][^\d,;:(){}]*)"
+    return re.compile(one), re.compile(rf"\s+(?:{_around(('and',))}|[&+])\s+(?=\d)", re.IGNORECASE)
+
+
+def counts_in(part: str) -> list[tuple[str, str]]:
+    """How many of what a part says, where it says nothing else: "2 blue mugs and 1 lamp" -> ("2", "blue mugs"), ("1", "lamp")."""
+    one, between = _counts()
+    found = [one.fullmatch(said.strip()) for said in between.split(part)]
+    return [(match[1], match[2].strip()) for match in found if match] if all(found) else []
+
+
 def words_of(name: str) -> str:
     """A property's name or an enum's value as words: `dueDate`, `due_date` -> "due date"."""
     parts = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ").replace("-", " ")

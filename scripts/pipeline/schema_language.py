@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.calendar import read_day
+from pipeline.dsl import said_for
 from pipeline.json_schemas import properties_in, reachable
 from pipeline.language import say_date
 from pipeline.places import CLOCK, DATE, Kind, Place, form_of, listed
-from pipeline.reading import words_of
+from pipeline.reading import lowered, words_of
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,12 @@ ISO = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
 NUMBER = r"\d+(?:\.\d+)?"
 
 
+def _ways_to_say(name: str, schemas: list[Any]) -> list[str]:
+    """The words of a name, and the phrases that descriptions list for it but those with words that hold a request together."""
+    listed_for = [lowered(phrase) for schema in schemas for phrase in said_for(name, schema)]
+    return list(dict.fromkeys([words_of(name), *(said for said in listed_for if not set(said.split()) & RESERVED)]))
+
+
 def said_number(value: float) -> str:
     """A number as people write it, a whole one without a point."""
     return json.dumps(int(value) if isinstance(value, float) and value.is_integer() else value)
@@ -101,7 +108,9 @@ class SchemaLanguage:
         self.root = Place([schema], self.definitions)
         self.fitting = {kind: way[0] for kind, way in self.root.fitting(()).items() if len(way) == 1}
         """Kind of values that are told without a name -> the property of the root that they belong to."""
-        self.names = {words_of(way[-1]) for way, _, _ in self.root.ways}
+        self.names = {said for way, place, _ in self.root.ways for said in _ways_to_say(way[-1], place.schemas)}
+        self.frames = tuple(frame for frame in self.tongue.frames if not {*re.findall(r"\w+", frame)} & self.names)
+        """The beginnings of requests in which nothing is said for a property."""
         listed_words = {words_of(value) for _, place, _ in self.root.ways for value in place.values}
         self.own_words = {word for text in self.names | listed_words for word in text.split()}
 
@@ -120,12 +129,18 @@ class SchemaLanguage:
         """Phrase -> name; a phrase that two names share, or that could be misread, is the quoted name."""
         found: dict[str, str] = {}
         shared: set[str] = set()
-        for name in known:
-            phrase = words_of(name)
-            if phrase in found:
-                shared.add(phrase)
-            found[phrase] = name
+        for name, below in known.items():
+            for phrase in _ways_to_say(name, below):
+                if found.setdefault(phrase, name) != name:
+                    shared.add(phrase)
         return {phrase: name for phrase, name in found.items() if phrase not in shared and BARE.fullmatch(phrase)}
+
+    def draw_phrases(self, known: dict[str, list[Any]], rng: random.Random) -> dict[str, str]:
+        """Name -> one of its phrases, for the names that have any."""
+        said: dict[str, list[str]] = {}
+        for phrase, name in self.phrases(known).items():
+            said.setdefault(name, []).append(phrase)
+        return {name: rng.choice(phrases) if len(phrases) > 1 else phrases[0] for name, phrases in said.items()}
 
     def spoken_values(self, schemas: list[Any]) -> dict[str, Any]:
         """Words -> value for the strings of enums and constants here."""
@@ -142,7 +157,7 @@ class SchemaLanguage:
     def say(self, instance: Any, rng: random.Random) -> str:
         """A request for the instance; sentences of one instance differ with `rng`."""
         body, begins = self._say_whole(instance, rng)
-        frame = rng.choice(self.tongue.frames + (self.tongue.asks if begins else ()))
+        frame = rng.choice(self.frames + (self.tongue.asks if begins else ()))
         text = frame.format(what=self.what) + body + rng.choice(self.tongue.ends)
         capital = rng.random() < 0.4 and text[0].isascii() and (frame or not begins)
         return text[0].upper() + text[1:] if capital else text
@@ -152,7 +167,7 @@ class SchemaLanguage:
         body, _ = self._say_whole(instance, rng)
         extra = f"{name} {json.dumps(value, ensure_ascii=False)}"
         parts = [extra, body] if rng.random() < 0.3 else [body, extra]
-        return rng.choice(self.tongue.frames).format(what=self.what) + ", ".join(part for part in parts if part)
+        return rng.choice(self.frames).format(what=self.what) + ", ".join(part for part in parts if part)
 
     def _say_whole(self, instance: Any, rng: random.Random) -> tuple[str, bool]:
         """What is said of the root, and whether it begins with a value; half of the objects as people say them."""
@@ -170,7 +185,7 @@ class SchemaLanguage:
 
     def _say_object(self, value: dict[str, Any], schemas: list[Any], rng: random.Random) -> str:
         known = self.properties(schemas)
-        names = {name: phrase for phrase, name in self.phrases(known).items()}
+        names = self.draw_phrases(known, rng)
         pairs = [self._say_pair(names.get(name), name, item, known.get(name) or self.others(schemas), rng)
                  for name, item in value.items()]  # fmt: skip
         rng.shuffle(pairs)
@@ -178,12 +193,13 @@ class SchemaLanguage:
 
     def _say_pair(self, phrase: str | None, name: str, item: Any, below: list[Any], rng: random.Random) -> str:
         said = phrase or json.dumps(name, ensure_ascii=False)
-        return said + rng.choice(self.tongue.links) + self._say(item, below, rng)
+        link = rng.choice(self.tongue.links)
+        return said + (link if phrase in (None, words_of(name)) else " ") + self._say(item, below, rng)
 
     def _say_loosely(self, value: dict[str, Any], rng: random.Random) -> str:
         """The root's object without some of the names that its values do not need, now and then a text before all."""
         known = self.properties([self.schema])
-        names = {name: phrase for phrase, name in self.phrases(known).items()}
+        names = self.draw_phrases(known, rng)
         texts = [name for name in self.root.needed_texts if name in value and self.is_plain(value[name])]
         first = rng.choice(texts) if texts and rng.random() < 0.75 else None
         parts = []
