@@ -203,6 +203,8 @@ def test_of_a_schema_of_your_own_names_and_values_are_linked_but_for_those_of_it
     assert linked("paid sum", minify(odd)) == "paid sum [sum]"
     branches[1]["properties"]["value"] = True
     assert linked("order field", minify(odd)) == "order field [field]"
+    verbs = minify({"properties": {"to_be": {}, "to": {}}})
+    assert linked("to be 3, set to 4, to 5", verbs) == "to be [to_be] 3, set to 4, to [to] 5"
     assert linked("x", "true") == "x"
     assert linked("x", "{}") == "x"
 

@@ -182,6 +182,79 @@ def test_a_value_without_a_name_stands_in_the_one_place_that_it_fits(request_tex
     assert named(request_text, MEETING) == shown
 
 
+ORDER = with_refusal(
+    {
+        "type": "object",
+        "properties": {
+            "buyer": {"type": "string", "description": "client: buyer, Rechnung an: buyer"},
+            "items": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "what": {"type": "string"},
+                        "count": {"type": "integer"},
+                        "note": {"type": "string"},
+                        "price": {"type": "number"},
+                    },
+                    "required": ["what", "count"],
+                },
+            },
+            "speed": {"enum": ["slow", "fast", "slow, then fast"]},
+            "in": {"properties": {"box": {}, "bag": {}}},
+            "weight": {"type": "number"},
+            "paid": {"type": "boolean", "description": "settled: paid"},
+            "city": {"type": "string", "description": "to: city"},
+            "guests": {"type": "array", "items": {"type": "string"}, "description": "with: guests"},
+        },
+        "required": ["buyer", "items"],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("request_text", "shown"),
+    [
+        # the phrases that a description lists for its property name it
+        ("client Bob, to Lyon, with Ada and Cy, settled",
+         "buyer: Bob; paid: true; city: Lyon; guests: Ada & Cy"),
+        ("rechnung an Bob", "buyer: Bob"),
+        ("weight set to 4, speed equal to slow, buyer x", "buyer: x; speed: slow [slow]; weight: 4"),
+        ("with weight 4, city to", "weight: 4; city: to"),
+        ("with buyer Bob, weight 4", "buyer: Bob; weight: 4"),
+        ("to, weight 4", "weight: 4; city"),
+        # a value that has no comma in it ends at one
+        ("speed fast, red, no 9, buyer x", "buyer: x; speed: fast [fast]; ?: no 9"),
+        ('weight 4, colour "red", buyer x', 'buyer: x; weight: 4; ?: colour "red"'),
+        ("weight 4.5; 3, buyer x, y", "buyer: x, y; weight: 4.5; ?: 3"),
+        ("speed slow, then fast, buyer x", "buyer: x; speed: slow, then fast [slow, then fast]"),
+        ("in, weight 4, (box 3)", "in (box: 3); weight: 4"),
+        ("in, buyer x, in (box 3, bag 4)", "buyer: x; in (box: 3; bag: 4)"),
+        ("speed, fast, buyer x", "buyer: x; speed: fast [fast]"),
+        # what is counted are items
+        ("Bob: 2 blue mugs and 1 lamp", "buyer: Bob; items (what: blue mugs; count: 2) (what: lamp; count: 1)"),
+        ("client Bob, 3x coffee, 2 x tea, fast", "buyer: Bob; items (what: coffee; count: 3) (what: tea; count: 2); speed: fast [fast]"),
+        ("client Bob, 2 mugs, weight 4", "buyer: Bob; items (what: mugs; count: 2); weight: 4"),
+        ("2.5 kilos & 1 lamp, weight 4", "items (what: kilos; count: 2.5) (what: lamp; count: 1); weight: 4"),
+        ("client Bob, 2 mugs and a lamp", "buyer: Bob, 2 mugs and a lamp"),
+        ("client Bob, in (2 mugs, box 3)", "buyer: Bob; in (box: 3); ?: 2 mugs"),
+        ("client Bob, items 2 mugs", "buyer: Bob; items: 2 mugs"),
+        ("client Bob, what mug, count 2, 3 lamps", "buyer: Bob; items (what: mug; count: 2); ?: 3 lamps"),
+        ('"2 mugs", client Bob', 'buyer: Bob; ?: "2 mugs"'),
+    ],
+)  # fmt: skip
+def test_other_words_for_names_and_what_is_counted_are_read(request_text, shown):
+    assert named(request_text, ORDER) == shown
+
+
+def test_nothing_is_counted_where_two_lists_or_none_could_be_meant():
+    assert named("topic x, 2 mugs, online", MEETING) == "topic: x, 2 mugs; online: true"
+    own = ORDER["anyOf"][0]
+    second = own | {"properties": own["properties"] | {"gifts": own["properties"]["items"]}}
+    assert "mugs; count" not in named("client Bob, 2 mugs", with_refusal(second | {"required": ["items", "gifts"]}))
+    assert "mugs; count" not in named("client Bob, 2 mugs", with_refusal(own | {"required": ["buyer"]}))
+
+
 def test_nothing_is_guessed_where_two_places_fit():
     day, text = {"type": "string", "format": "date"}, {"type": "string"}
     both = {"properties": {"from": day, "to": day, "name": text, "code": text}, "required": ["name", "code"]}

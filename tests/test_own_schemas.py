@@ -334,6 +334,30 @@ def test_what_could_be_misread_without_its_name_keeps_it(schema):
         assert schema_reader.read(language, text) == (instance, None), text
 
 
+def test_other_words_that_a_description_lists_for_a_name_are_said_and_read_back():
+    schema = {
+        "properties": {
+            "guests": {"type": "array", "items": {"type": "string"}, "description": "with: guests, not: guests"},
+            "dueDate": {"type": "string", "description": "deadline: dueDate, kind: dueDate"},
+            "kind": {"type": "string"},
+            "minutes": {"type": "integer", "description": "min: minutes"},
+        }
+    }
+    language, sampler = SchemaLanguage(schema, "en", "thing"), Sampler(schema)
+    said = dict.fromkeys(("with", "not", "deadline", "min", "kind", "due date", '"kind"', "guests"), 0)
+    for number in range(200):
+        rng = random.Random(number)
+        instance = sampler.sample(rng)
+        text = language.say(instance, rng)
+        assert schema_reader.read(language, text) == (instance, None), text
+        for phrase in said:
+            said[phrase] += re.search(rf"(?<![\w\"]){phrase}(?![\w\"])", text) is not None
+        assert not re.search("with(?: is| =|:| set)", text), text
+        assert "with" not in language.say_unknown({}, "colour", "red", rng)
+    never = {phrase for phrase, times in said.items() if not times}
+    assert never == {"not", "kind"}  # reserved, and said for two names
+
+
 def test_half_of_the_requests_leave_names_out_that_their_values_do_not_need():
     row = {"schema": with_refusal(read_folder(EXAMPLES)["calendar_event"]), "title": "calendar event"}
     queries = own_schemas.write_queries(row, "en", "2024-03-01", 200, "seed", 0.0)
@@ -539,6 +563,14 @@ def test_variants_rename_properties_in_every_place_and_keep_what_they_say():
             words_of(name) for name in schema.get("required", [])
         }
         assert Draft202012Validator(variant).is_valid(Sampler(variant).sample(random.Random(1)))
+
+
+def test_the_words_for_a_name_stay_with_it_where_a_variant_renames_it():
+    due = {"type": "string", "description": "deadline: dueDate, soon: asap"}
+    for number in range(24):
+        variant = variant_of({"type": "object", "properties": {"dueDate": due}}, random.Random(number))
+        for name, schema in variant["properties"].items():
+            assert schema["description"] == f"deadline: {name}, soon: asap"
 
 
 OBJECT = {"type": "object", "properties": {"dueDate": {"type": "string"}, "kind": {"enum": ["a", "b"]}}}

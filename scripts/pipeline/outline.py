@@ -89,9 +89,9 @@ class Said:
 
     def forget(self, name: str) -> None:
         """The property that was named is not spoken of where nothing was said of it."""
-        if not any([*self.words[name], *(one.parts for one in self.parts[name])]):
+        if not any([*self.words[name], *(one.parts or one.opened for one in self.parts[name])]):
             del self.words[name], self.parts[name]
-            self.last = None
+            self.last = None if self.last == name else self.last
 
     def name_below(self, name: str) -> Said | None:
         """As `name`, of the object that was named last in this one: of a list's next one where that has said it already."""
@@ -231,7 +231,7 @@ class _Reader:
             said = self.request[self.start : sign.start()]
             has_value = re.search(r"\d", said) or any(note.end <= sign.start() for note in self.inside)
             within = any(note.start <= sign.start() < note.end for note in self.inside)
-            if not within and ((place.is_short and not place.is_list and has_value) or self._counts(sign.end(), at)):
+            if not within and ((place.is_short and has_value) or self._counts(sign.end(), at)):
                 at = sign.start()
                 break
         for value in self.values:

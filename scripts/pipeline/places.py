@@ -131,7 +131,7 @@ class Place:
         """The one list that an object here needs whose items need one number and one text of which the schema says no more."""
         needed = {name for part in self.here for name in part.get("required", ())}
         found = []
-        for name, place in self.parts.items() if len(self.schemas) == 1 else ():
+        for name, place in self.parts.items():
             item = Place([part["items"] for part in place.here if "items" in part], self.definitions)
             must = {each for part in item.here for each in part.get("required", ())}
             numbers = [each for each, below in item.parts.items() if each in must and below.is_number]
