@@ -6,7 +6,7 @@ already, so that a prompt says it: `customer: Ada Diaz; lines (product: mug; qua
 
 Behind a name stand the words from it to the next one, or its value where that stands before it, without those around a value
 (`reading.value_in`). A value without a name stands in the one place that it fits (`places.py`), the text before all of that in the
-one that the schema needs. At the end stands behind `?` what else has a number or a quotation. Where a request nests what it says
+one that the schema needs; what is counted ("2 mugs and 1 lamp") are the items of the one list that it needs. At the end stands behind `?` what else has a number or a quotation. Where a request nests what it says
 in brackets, each pair that has names in it is an object of its own; without them a list's next one begins where a name is said
 again. The rules read names and forms, not sense: what is said in other words is left to whoever reads the request.
 """
