@@ -223,6 +223,8 @@ ORDER = with_refusal(
         ("with weight 4, city to", "weight: 4; city: to"),
         ("with buyer Bob, weight 4", "buyer: Bob; weight: 4"),
         ("to, weight 4", "weight: 4; city"),
+        ("with, with Ada with", "guests: Ada"),
+        ("with, with, weight 4", "weight: 4"),
         # a value that has no comma in it ends at one
         ("speed fast, red, no 9, buyer x", "buyer: x; speed: fast [fast]; ?: no 9"),
         ('weight 4, colour "red", buyer x', 'buyer: x; weight: 4; ?: colour "red"'),
@@ -362,6 +364,18 @@ def test_any_text_is_read(text):
 
 WORDS_OF_REQUESTS = ("topic", "online", "not", "weekly", "3 march 2024", "09:30", "40", "minutes", "a@b.c", "on", "the", "add", ",",
                      "(", ")", "x", '"y"', ":", "guests", "host", "mail", "and", "project meeting", "please", "?")  # fmt: skip
+
+
+@given(
+    st.lists(
+        st.sampled_from(("with", "to", "in", "client", "2 mugs", "3 x", "and", ",", "(", ")", "box", "what", "x")),
+        max_size=12,
+    )
+)
+def test_any_order_of_other_words_for_names_and_of_counts_is_read(words):
+    line = named(" ".join(words), ORDER)
+    assert "guests: ;" not in line
+    assert line.count("(") == line.count(")") or {"(", ")"} & {*words}
 
 
 @given(st.lists(st.sampled_from(WORDS_OF_REQUESTS), max_size=14))

@@ -54,7 +54,7 @@ FAR = 60
 """Characters before a value in which a part may begin."""
 ONE_DAY = re.compile(r"(\S+) \1")
 """A time span of one day."""
-SIGN = re.compile(r"[,;]\s")
+SIGN, TO_SIGN, DIGIT = re.compile(r"[,;]\s"), re.compile("[^,;]*"), re.compile(r"\d")
 VALUE_ENDS = re.compile(r"\s*([,;)}]|$)")
 
 
@@ -89,9 +89,8 @@ class Said:
 
     def forget(self, name: str) -> None:
         """The property that was named is not spoken of where nothing was said of it."""
-        if not any([*self.words[name], *(one.parts or one.opened for one in self.parts[name])]):
-            del self.words[name], self.parts[name]
-            self.last = None if self.last == name else self.last
+        if not any([*self.words[name], *(one.parts for one in self.parts.get(name, []))]):
+            self.parts.pop(name, None)
 
     def name_below(self, name: str) -> Said | None:
         """As `name`, of the object that was named last in this one: of a list's next one where that has said it already."""
@@ -167,6 +166,8 @@ class _Reader:
         """Where what is said of the property, or of none, begins."""
         self.inside: list[Note] = []
         """The notes in it."""
+        self.doubtful: list[tuple[Said, str]] = []
+        """What a preposition named and nothing was said of then."""
         self.left: list[Note] = []
         self.rest: list[str] = []
         """What has a value and is said of no property."""
@@ -204,7 +205,7 @@ class _Reader:
             value = value_in(words, listed=said.place.parts[name].is_list)
             said.words[name].append(value)
             if not value and lowered(self.request[self.name_at : self.start]) in said_around()["at"]:
-                said.forget(name)
+                self.doubtful.append((said, name))
         self._without_name(start, at)
         self.named, self.inside, self.start = None, [], at
 
@@ -227,11 +228,12 @@ class _Reader:
 
         Also behind a value that has no comma in it, and before what is counted.
         """
+        digit = DIGIT.search(self.request, self.start, at) if place.is_short else None
+        values = [note.end for note in self.inside] if place.is_short else []
+        first = min([*values, *([digit.start()] if digit else [])], default=at)
         for sign in SIGN.finditer(self.request, self.start, at):
-            said = self.request[self.start : sign.start()]
-            has_value = re.search(r"\d", said) or any(note.end <= sign.start() for note in self.inside)
-            within = any(note.start <= sign.start() < note.end for note in self.inside)
-            if not within and ((place.is_short and has_value) or self._counts(sign.end(), at)):
+            within = (note.start <= sign.start() < note.end for note in self.inside)
+            if (first <= sign.start() or self._counts(sign.end(), at)) and not any(within):
                 at = sign.start()
                 break
         for value in self.values:
@@ -290,7 +292,8 @@ class _Reader:
 
     def _counts(self, start: int, end: int) -> bool:
         """Whether the part of the request that begins here is counted."""
-        return self.counted is not None and bool(counts_in(re.split("[,;]", self.request[start:end])[0]))
+        part = TO_SIGN.match(self.request, start, end) if self.counted else None
+        return part is not None and bool(counts_in(part[0]))
 
     def _put_counts(self, counted: Counted, counts: list[tuple[str, str]]) -> bool:
         """An item of the list for each of these, if there are any."""
@@ -375,6 +378,8 @@ def outline(request: str, schema: str, notes: Iterable[Note]) -> tuple[str, list
         elif mark.shown[0] != "[":
             reader.name(mark._replace(shown=mark.shown[1:-1].strip()))
     reader.end(len(request))
+    for said, name in reader.doubtful:
+        said.forget(name)
     named = reader.within[0][0].written()
     rest = f"{MISSING}: {' / '.join(reader.rest)}" if reader.rest else ""
     return "; ".join(filter(None, (named, rest if named else ""))), reader.left

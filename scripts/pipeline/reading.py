@@ -103,7 +103,7 @@ def value_in(said: str, *, listed: bool) -> str:
 @cache
 def _counts() -> tuple[re.Pattern[str], re.Pattern[str]]:
     one = r"(\d+(?:\.\d+)?)(?:\s?[x\u00d7])?\s+([^\W\d_][^\d,;:(){}]*)"
-    return re.compile(one), re.compile(rf"\s+(?:{_around(('and',))}|[&+])\s+", re.IGNORECASE)
+    return re.compile(one), re.compile(rf"(?<!\s)\s+(?:{_around(('and',))}|[&+])\s+", re.IGNORECASE)
 
 
 def counts_in(part: str) -> list[tuple[str, str]]:
