@@ -115,10 +115,14 @@ class Place:
         return found | ({CLOCK} if clocks else set()) | set(map(listed, self.values))
 
     @cached_property
+    def needed(self) -> set[str]:
+        """The properties that an object here has to have."""
+        return {name for part in self.here for name in part.get("required", ())}
+
+    @cached_property
     def needed_texts(self) -> list[str]:
         """The properties that an object here has to have and whose values are texts of which the schema says no more."""
-        needed = {name for part in self.here for name in part.get("required", ())}
-        return [name for name, part in self.parts.items() if name in needed and part.is_text]
+        return [name for name, part in self.parts.items() if name in self.needed and part.is_text]
 
     @cached_property
     def is_short(self) -> bool:
@@ -129,13 +133,11 @@ class Place:
     @cached_property
     def counted(self) -> Counted | None:
         """The one list that an object here needs whose items need one number and one text of which the schema says no more."""
-        needed = {name for part in self.here for name in part.get("required", ())}
         found = []
         for name, place in self.parts.items():
             item = Place([part["items"] for part in place.here if "items" in part], self.definitions)
-            must = {each for part in item.here for each in part.get("required", ())}
-            numbers = [each for each, below in item.parts.items() if each in must and below.is_number]
-            if name in needed and place.is_list and len(numbers) == len(item.needed_texts) == 1:
+            numbers = [each for each, below in item.parts.items() if each in item.needed and below.is_number]
+            if name in self.needed and place.is_list and len(numbers) == len(item.needed_texts) == 1:
                 found.append(Counted(name, numbers[0], item.needed_texts[0]))
         return found[0] if len(found) == 1 else None
 

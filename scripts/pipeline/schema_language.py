@@ -87,7 +87,7 @@ ISO = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
 NUMBER = r"\d+(?:\.\d+)?"
 
 
-def _ways_to_say(name: str, schemas: list[Any]) -> list[str]:
+def _phrases_of(name: str, schemas: list[Any]) -> list[str]:
     """The words of a name, and the phrases that descriptions list for it but those with words that hold a request together."""
     listed_for = [lowered(phrase) for schema in schemas for phrase in said_for(name, schema)]
     return list(dict.fromkeys([words_of(name), *(said for said in listed_for if not set(said.split()) & RESERVED)]))
@@ -108,7 +108,7 @@ class SchemaLanguage:
         self.root = Place([schema], self.definitions)
         self.fitting = {kind: way[0] for kind, way in self.root.fitting(()).items() if len(way) == 1}
         """Kind of values that are told without a name -> the property of the root that they belong to."""
-        self.names = {said for way, place, _ in self.root.ways for said in _ways_to_say(way[-1], place.schemas)}
+        self.names = {said for way, place, _ in self.root.ways for said in _phrases_of(way[-1], place.schemas)}
         self.frames = tuple(frame for frame in self.tongue.frames if not {*re.findall(r"\w+", frame)} & self.names)
         """The beginnings of requests in which nothing is said for a property."""
         listed_words = {words_of(value) for _, place, _ in self.root.ways for value in place.values}
@@ -130,7 +130,7 @@ class SchemaLanguage:
         found: dict[str, str] = {}
         shared: set[str] = set()
         for name, below in known.items():
-            for phrase in _ways_to_say(name, below):
+            for phrase in _phrases_of(name, below):
                 if found.setdefault(phrase, name) != name:
                     shared.add(phrase)
         return {phrase: name for phrase, name in found.items() if phrase not in shared and BARE.fullmatch(phrase)}
