@@ -18,7 +18,7 @@ from pipeline.errors import UserError
 from pipeline.language import phrase_book
 from pipeline.linking import MISSING
 from pipeline.made_up_language import Manner, Words, known_words, separators
-from pipeline.made_up_schemas import ANDS, ENDS, LINKS, ONLY
+from pipeline.made_up_schemas import ANDS, LINKS
 from pipeline.paths import EMBEDDED_BASE
 from pipeline.reading import words_of
 from pipeline.schema_language import RESERVED
@@ -143,7 +143,7 @@ def test_what_stands_between_steps_is_in_the_schema_or_a_word_of_all_documents_t
 
 
 def test_what_stands_around_values_are_words_of_all_documents_that_the_teacher_does_not_say():
-    for known in (LINKS, ANDS, ONLY, ENDS):
+    for known in (LINKS, ANDS):
         words = known_words(Words.pieces, *known)
         assert len(words) == known[1]
         assert not {part for text in words for part in text.split()} & RESERVED

@@ -11,7 +11,10 @@ from tests_support import config_for, domain_specs, ok, refused, rows_of
 
 from pipeline.asts import SchemaJudge
 from pipeline.calendar import periods
+from pipeline.dsl import conditions_of, described, step_phrases_of
 from pipeline.evaluation import GOLD_REQUESTS, GOLD_SCHEMAS
+from pipeline.language import operator_phrases, step_phrases
+from pipeline.paths import CONFIG_DIR
 
 SCHEMAS = {row["schema_id"]: row for row in rows_of(GOLD_SCHEMAS)}
 ROWS = rows_of(GOLD_REQUESTS)
@@ -23,6 +26,22 @@ def test_the_set_has_the_size_and_mixture_that_its_note_says():
     assert Counter(row["kind"] for row in ROWS)["refusal"] == 26
     assert len(SCHEMAS) == 13
     assert {row["schema_id"] for row in ROWS} == set(SCHEMAS)
+
+
+def test_its_schemas_list_what_people_say_for_operators_as_shipped_ones_do():
+    most = json.loads((CONFIG_DIR / "defaults.json").read_text())["schemas"]["operator_phrases"]
+    for row in SCHEMAS.values():
+        types = {field["name"]: field["type"] for field in row["fields"]}
+        for branch in conditions_of(row["schema"]):
+            operator, kind = branch["properties"]["operator"], types[branch["properties"]["field"]["const"]]
+            said = {
+                phrase: alias
+                for alias in operator["enum"]
+                for language in ("en", "fr")
+                for phrase in operator_phrases(language, row["operators"][alias], kind)[:most]
+            }
+            assert described(operator) == said
+        assert step_phrases_of(row["schema"]) == [step_phrases(language)[0] for language in ("en", "fr")]
 
 
 def test_every_ast_satisfies_its_schema_and_its_own_kind():

@@ -62,7 +62,7 @@ SCHEMA = minify(
         ("contract among fixed term, open", "contract [contract] among [oneOf] fixed term [FIXED_TERM], open [open]"),
         ("on site, salary is 4", "on site [remote is false], salary [pay] is [eq] 4"),
         ("remote work", "remote work [remote is true]"),
-        ("remote", "remote [remote]"),
+        ("remote", "remote [remote is true]"),
         ("hiring day after 3 march 2024 [2024-03-03]", "hiring day [hired] after [since] 3 march 2024 [2024-03-03]"),
         ("salary n'is x", "salary [pay] n'is x"),
         ("nothing of it", "nothing of it"),
@@ -90,6 +90,51 @@ def test_a_phrase_of_the_schema_has_its_spelling_behind_it(said, shown):
 )
 def test_words_that_are_no_operator_of_the_field_before_them_are_marked(said, shown):
     assert with_links(json.loads(SCHEMA), said, date(2024, 3, 17)) == shown
+
+
+HIVES = minify(
+    answer_schema(
+        [
+            SchemaField("strength", "enum", {"equals": "is", "not_equals": "isNot", "in": "anyOf"}, ("colony strength",),
+                        ("weak", "medium", "strong", "old"), {"faible": "weak"}, {"is": "is", "is not": "isNot"}),
+            SchemaField("queenAge", "integer", {"greater": "above"}, ("queen age",), operator_hints={"above": "above"}),
+            SchemaField("wood", "enum", {"not_equals": "isNot"}, ("wood",), ("oak", "old"), operator_hints={"is not": "isNot"}),
+            SchemaField("treated", "boolean", {"equals": "is"}, ("treated", "trait\u00e9e")),
+            SchemaField("painted", "boolean", {"equals": "is"}, ("painted",), (), {"not painted": "false"}),
+        ],
+        ("then",),
+    )
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("weak hives", "weak [strength is weak] hives"),
+        ("la faible, queen age above 2", "la faible [strength is weak], queen age [queenAge] above [above] 2"),
+        ("queen age above 2 and weak", "queen age [queenAge] above [above] 2 and weak [strength is weak]"),
+        ("treated [treated is true], weak", "treated [treated is true], weak [strength is weak]"),
+        ("weak or strong, medium", "weak [strength anyOf weak] or strong [strong], medium [medium]"),
+        ("is not weak", "is not weak [strength isNot weak]"),
+        # where the field is said, or another is waiting for its value, the value is what it was
+        ("colony strength is weak", "colony strength [strength] is [is] weak [weak]"),
+        ("weak colony strength", "weak [weak] colony strength [strength]"),
+        ("queen age weak", "queen age [queenAge] weak [weak]"),
+        ("colony strength is weak then medium", "colony strength [strength] is [is] weak [weak] then [step] medium [strength is medium]"),
+        # two fields have it, the field cannot be equal to it, or it is denied in other words
+        ("old hives", "old [old] hives"),
+        ("oak hives", "oak [oak] hives"),
+        ("without weak hives", "without weak [weak] hives"),
+        # what is true or false, by its name
+        ("treated ones", "treated [treated is true] ones"),
+        ("pas trait\u00e9e", "pas trait\u00e9e [treated is false]"),
+        ("not painted ones", "not painted [painted is false] ones"),
+        ("treated: no", "treated [treated]: no"),
+        ("treated is set to true", "treated [treated] is set to true"),
+    ],
+)  # fmt: skip
+def test_behind_a_value_whose_field_is_left_out_stands_its_whole_condition(said, shown):
+    assert linked(re.sub(r" \[.*?\]", "", said), HIVES) == shown
 
 
 def test_an_accent_too_many_makes_another_word():
@@ -169,7 +214,9 @@ def test_links_are_all_that_changes_in_a_request(noise, rng: random.Random):
     words = ["salary", "salray", "is", "contracts", "cdd", "remotte work", "then", noise]
     request = " ".join(rng.choice(words) for _ in range(6))
     shown, at = linked(request, SCHEMA), 0
-    for part in re.split(r" \[(?:jobTitle|pay|contract|eq|is|min|FIXED_TERM|remote is true|step|\?)\]", shown):
+    for part in re.split(
+        r" \[(?:jobTitle|pay|contract|eq|is|min|(?:contract (?:oneOf|neq) )?FIXED_TERM|remote is true|step|\?)\]", shown
+    ):
         assert request.startswith(part, at)
         at += len(part)
     assert at == len(request)

@@ -2,8 +2,9 @@
 
 A schema of the shipped DSL lists what people say for its fields, operators and values; whether a phrase is among them is
 a matter of looking, which rules do better than a small model: `job title [JobTitle] starts with [startsWith] "a"`. They
-read words, not sense: a listed phrase is linked in whatever sense it stands. Where a field's condition is said in words that
-are none of its operators, `[?]` stands behind them; what else a schema does not list stays as it is. Anchor texts of BRIDGE
+read words, not sense: a listed phrase is linked in whatever sense it stands. People leave fields out ("weak hives") and say what is
+true by its name ("treated ones"): behind such words stands the whole condition, `weak [strength is weak]`. Where a field's condition is
+said in words that are none of its operators, `[?]` stands behind them; what else a schema does not list stays as it is. Anchor texts of BRIDGE
 (Lin et al. 2020, arXiv 2012.12627), with the schema's own phrases.
 """
 
@@ -19,7 +20,7 @@ from itertools import takewhile
 from typing import Any, NamedTuple
 
 from pipeline.calendar import read_day
-from pipeline.dsl import STEP, can_refuse, conditions_of, described, said_for, step_phrases_of
+from pipeline.dsl import STEP, can_refuse, conditions_of, described, operators, said_for, step_phrases_of
 from pipeline.json_schemas import children
 from pipeline.reading import (
     LEFT_ALONE,
@@ -27,6 +28,7 @@ from pipeline.reading import (
     WORD,
     Note,
     Spelling,
+    denied,
     folded,
     lowered,
     said_around,
@@ -42,6 +44,13 @@ TRUTHS = {said: value for value in ("true", "false") for said in said_around()[v
 """What people say for truth values beside their names in JSON."""
 TRUTH = re.compile(rf"[ :=]*(?:{WORD} ){{0,2}}?(?P<said>{'|'.join(TRUTHS)})(?!\w)")
 """A truth value behind a property's name, two words between them at most ("online set to no")."""
+TRUTH_NEXT = re.compile(rf"[ :=]*(?:{WORD} ){{0,3}}?(?:true|false|{'|'.join(TRUTHS)})(?!\w)")
+TRUTH_BEFORE = re.compile(rf"(?<!\w)(?:true|false) (?:{WORD} ){{0,2}}$")
+"""What is true or false of a field is said behind its name, or before it."""
+FAR, NEXT = 60, 5
+"""Characters and phrases of the schema behind a field in which its value is said."""
+JOINT = re.compile(r"[\s,/&+]*(?:(?<=\s)\w{1,3}\s+)?")
+"""What stands between two values of a list: signs, a short word ("or", "et")."""
 
 
 @dataclass
@@ -56,6 +65,11 @@ class Named:
     operators: dict[str, str] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
     truths: dict[str, str] = field(default_factory=dict)
+    equals: str = ""
+    """The field and its operator for one value, said of a value that stands alone; empty where it has none."""
+    among: str = ""
+    """As `equals`, for the first of several values."""
+    is_truth: bool = False
 
 
 @dataclass
@@ -95,13 +109,24 @@ class Found(NamedTuple):
 
 
 class Phrases(list[Found]):
-    """The phrases of a schema in a request, in its order."""
+    """The phrases of a schema in a request, in its order; `steps` are those before another step."""
+
+    steps: set[str]
 
     def beside(self, index: int) -> tuple[int | None, int | None]:
         """Where the fields before and after the phrase at this index stand."""
         at = bisect_left(self.fields, index)
         after = at + (at < len(self.fields) and self.fields[at] == index)
         return self.fields[at - 1] if at else None, self.fields[after] if after < len(self.fields) else None
+
+    def step_between(self, index: int, other: int) -> bool:
+        """Whether another step begins between the phrases at these indices."""
+        first = bisect_left(self._steps, min(index, other))
+        return first < len(self._steps) and self._steps[first] < max(index, other)
+
+    @cached_property
+    def _steps(self) -> list[int]:
+        return [at for at, one in enumerate(self) if one.owner is None and one.phrase in self.steps]
 
     @cached_property
     def fields(self) -> list[int]:
@@ -116,6 +141,11 @@ def _truths(condition: dict[str, Any]) -> dict[str, str]:
     whole = f"{parts['field']['const']} {parts['operator']['enum'][0]}"
     said = described(parts["value"])
     return {lowered(phrase): f"{whole} {value}" for phrase, value in said.items() if value in ("true", "false")}
+
+
+def _alone(name: str, aliases: list[str], canonical: str) -> str:
+    known = [alias for alias in aliases if alias in operators()[canonical].aliases]
+    return f"{name} {known[0]}" if known else ""
 
 
 def _values(schema: dict[str, Any]) -> dict[str, str]:
@@ -175,6 +205,9 @@ def glossary_of(
         entry.operators |= {lowered(said): a for said, a in described(parts["operator"]).items() if a in aliases}
         entry.values |= _values(parts["value"])
         entry.truths |= _truths(condition)
+        entry.is_truth |= parts["value"].get("type") == "boolean"
+        entry.equals = entry.equals or _alone(name, aliases, "equals")
+        entry.among = entry.among or _alone(name, aliases, "in")
     if names is not None:
         named = {"": Named("", values=names.said)}
     steps = {lowered(said) for said in step_phrases}
@@ -220,6 +253,7 @@ def spellings_said(request: str, schema: str | Glossary, of_time: Iterable[Note]
     times = [range(bisect_left(places, said.start), bisect_left(places, said.end)) for said in of_time]
     timed = {at for time in times for at in time}
     found = Phrases()
+    found.steps = glossary.steps
     for match in glossary.said.finditer(text):
         if match["said"] and match.start() not in timed and match.end() - 1 not in timed:
             phrase = glossary.phrases.get(match["said"]) or glossary.phrases[folded(match["said"])]
@@ -240,16 +274,61 @@ def _spelling(glossary: Glossary, text: str, found: Phrases, index: int) -> str 
     """What stands for the phrase at this index, or None."""
     phrase, own = found[index].phrase, found[index].owner
     if own is not None:
-        return own.truths.get(phrase, own.name)
+        return own.truths.get(phrase) or _true_by_name(own, text, found, index) or own.name
     if phrase in glossary.steps:
         return STEP
     if (at := _asked(text, found, index)) is not None:
         return found[at].owner.operators[phrase]
     near = [found[at].owner for at in found.beside(index) if at is not None]
-    for entry in [*near, *glossary.named]:
-        if phrase in entry.values or phrase in entry.truths:
-            return entry.values.get(phrase) or entry.truths[phrase]
-    return None
+    owners = [entry for entry in [*near, *glossary.named] if phrase in entry.values or phrase in entry.truths]
+    if not owners:
+        return None
+    mine = owners[0]
+    alone = phrase in mine.values and all(entry is mine for entry in owners)
+    if alone and _field_is_left_out(mine, text, found, index):
+        return _whole(mine, text, found, index)
+    return mine.values.get(phrase) or mine.truths[phrase]
+
+
+def _true_by_name(own: Named, text: str, found: Phrases, index: int) -> str | None:
+    """The condition of a field that is true or false and of which nothing is said but its name, maybe after "not"."""
+    one, beside = found[index], [other.phrase for other in found[max(0, index - 1) : index + 2]]
+    before = text[max(0, one.start - FAR) : one.start]
+    said = TRUTH_NEXT.match(text, one.end) or TRUTH_BEFORE.search(before)
+    if said or not own.is_truth or not own.equals or any(p in own.operators or p in own.truths for p in beside):
+        return None
+    return f"{own.equals} {'false' if denied(before) else 'true'}"
+
+
+def _field_is_left_out(mine: Named, text: str, found: Phrases, index: int) -> bool:
+    """Whether the step does not say the field of the value at this index beside it, and the field before waits for none."""
+    before, after = (at if at is None or not found.step_between(at, index) else None for at in found.beside(index))
+    if any(found[at].owner is mine for at in (before, after) if at is not None):
+        return False
+    if before is None or found[before].owner.is_truth:
+        return True
+    said = (one.phrase in found[before].owner.values for one in found[before + 1 : min(index, before + 1 + NEXT)])
+    value = re.compile(VALUE).search(text, found[before].end, min(found[index].start, found[before].end + FAR))
+    return any(said) or value is not None
+
+
+def _whole(entry: Named, text: str, found: Phrases, index: int) -> str | None:
+    """The condition of a value that stands without its field: with what is said before it, or that it is the value.
+
+    Several values in a row are a list; behind the first stand field and operator.
+    """
+    one, value = found[index], entry.values[found[index].phrase]
+    last = found[index - 1] if index else None
+    if last and last.phrase in entry.operators and not text[last.end : one.start].strip():
+        return f"{entry.name} {entry.operators[last.phrase]} {value}"
+    joined = lambda a, b: b.phrase in entry.values and JOINT.fullmatch(text, a.end, b.start)
+    if last and last.phrase in entry.values and joined(last, one):
+        return value
+    if index + 1 < len(found) and joined(one, found[index + 1]):
+        return f"{entry.among} {value}" if entry.among else value
+    return (
+        f"{entry.equals} {value}" if entry.equals and not denied(text[max(0, one.start - FAR) : one.start]) else value
+    )
 
 
 def _asked(text: str, found: Phrases, index: int) -> int | None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
-from pipeline.dsl import refusal, suggestion_of, with_refusal
+from pipeline.calendar import read_day
+from pipeline.dsl import describe, described, refusal, suggestion_of, with_refusal
 from pipeline.linking import TRUTHS
 from pipeline.made_up_language import (
     COMMON,
@@ -24,6 +26,7 @@ from pipeline.made_up_language import (
     name_in_style,
     say_day,
 )
+from pipeline.places import DATE, Place, listed
 from pipeline.prompts import minify
 from pipeline.reading import said_around, words_of
 
@@ -32,9 +35,10 @@ Say = Callable[[Words], tuple[str, Any]]
 
 DENIED = [word for word in said_around()["without"] if word not in TRUTHS]
 """What stands before the name of what is false. What is true may be said by its name alone."""
-LINKS, ANDS, ONLY, ENDS = (11, 40), (12, 12), (13, 8), (14, 12)
-"""Seed and number of the words that all documents have between a name and its value, between items, before a single one
-and at the end of a request."""
+LINKS, ANDS = (11, 40), (12, 12)
+"""Seed and number of the words that all documents have between a name and its value and between items.
+
+Few of them are said: rules take such words of real languages away (`config/reading.json`), so that prompts hardly have them."""
 
 
 @dataclass
@@ -43,6 +47,10 @@ class Part:
 
     schema: dict[str, Any]
     say: Say
+
+
+NEAR = (0, 1, 3, 7, 20, 31, 365, 730)
+"""Days between two of a row whose dates are alike."""
 
 
 class AnySchema:
@@ -56,21 +64,26 @@ class AnySchema:
         self.style, self.value_style = rng.choice(STYLES), rng.choice(STYLES)
         word = lambda known: rng.choice(known_words(words.pieces, *known))
         link = lambda: f" {word(LINKS)} "
-        self.links = tuple(rng.choice((" ", " ", ": ", " = ", " : ", link(), link())) for _ in range(rng.randint(2, 6)))
-        self.ands = tuple(rng.choice((f" {word(ANDS)} ", f" {word(ANDS)} ", " & ", " + ")) for _ in range(2))
-        self.only = rng.choice(("", f"{word(ONLY)} ", f"{word(ONLY)} ", f"{word(ONLY)} "))
+        self.links = tuple(rng.choice((" ", " ", ": ", " = ", " : ", link())) for _ in range(rng.randint(2, 6)))
+        self.ands = tuple(rng.choice((" & ", ", ", ", ", " + ", f" {word(ANDS)} ")) for _ in range(2))
         self.brackets = rng.choice(("()", "()", "()", "()", "()", "{}"))
-        self.between = rng.choice((", ", ", ", ", ", ", ", " ; ", self.ands[0]))
+        self.between = rng.choice((", ", ", ", ", ", ", ", " ; ", " "))
         self.signs = self.between.strip() in (",", ";")
         """Whether a sign ends what is said of a property."""
-        self.ends = ("", "", f", {word(ENDS)}", f", {word(ENDS)} {word(ENDS)}")
         self.shared = words.word() if rng.random() < 0.5 else None
         """A word that several names have, as "start time" and "end time"."""
-        self.remarks = rng.random() < 0.35
+        self.remarks, self.listing = rng.random() < 0.25, rng.random() < 0.4
+        """Whether descriptions have words that mean nothing, and whether they list other words for names and values."""
+        self.said_for: dict[str, list[str]] = {}
+        """Name of a property -> what people say for it."""
+        self.day: date | None = None
+        """What the dates of a row are near to."""
         self.definitions: dict[str, Any] = {}
         self.referred: list[Part] = []
         self.names: list[str] = []
         self.root = self._object(depth, most)
+        self.fitting = Place([self.root.schema], self.definitions).fitting(())
+        """Kind of values that are told without a name -> the place that they belong to."""
         self.title = words.phrase() if rng.random() < 0.85 else f"{words.word()} {words_of(rng.choice(self.names))}"
         filler = lambda: rng.choice(("", f"{words.word()} ", f"{words.word()} {words.word()} "))
         ends = (": ", ", ", f" {words.word()} ")
@@ -100,9 +113,14 @@ class AnySchema:
         self.referred.append(Part({"$ref": f"#/$defs/{name}"}, part.say))
         return self.referred[-1]
 
-    def _described(self, schema: dict[str, Any]) -> dict[str, Any]:
-        if self.remarks and self.rng.random() < 0.5:
-            return schema | {"description": " ".join(self.words.word() for _ in range(self.rng.randint(2, 6)))}
+    def _described(self, name: str, schema: dict[str, Any]) -> dict[str, Any]:
+        rng = self.rng
+        if self.listing and rng.random() < 0.4:
+            phrases = [self.words.phrase(0.03) for _ in range(rng.choice((1, 1, 2)))]
+            self.said_for[name] = phrases
+            return schema | describe(dict.fromkeys(phrases, name) | described(schema))
+        if self.remarks and "description" not in schema and rng.random() < 0.5:
+            return schema | {"description": " ".join(self.words.word() for _ in range(rng.randint(2, 6)))}
         return schema
 
     def _object(self, depth: int, most: int) -> Part:
@@ -115,7 +133,7 @@ class AnySchema:
         needed = [name for name in parts if rng.random() < 0.5]
         schema: dict[str, Any] = {
             "type": "object",
-            "properties": {name: self._described(part.schema) for name, part in parts.items()},
+            "properties": {name: self._described(name, part.schema) for name, part in parts.items()},
         }
         schema |= {"required": needed} if needed else {}
         return Part(schema | {"additionalProperties": False}, lambda words: self._say_object(words, parts, needed))
@@ -165,12 +183,18 @@ class AnySchema:
         schema: dict[str, Any] = {"enum": values} if rng.random() < 0.6 else {"type": "string", "enum": values}
         if rng.random() < 0.2:
             schema["default"] = rng.choice(values)
+        hints = (
+            {self.words.phrase(0.03): rng.choice(values) for _ in range(2)}
+            if self.listing and rng.random() < 0.4
+            else {}
+        )
 
         def say(_: Words) -> tuple[str, Any]:
             value = rng.choice(values)
-            return rng.choice((words_of(value), words_of(value), minify(value))), value
+            ways = [said for said, of in hints.items() if of == value] * 3
+            return rng.choice((words_of(value), words_of(value), minify(value), *ways)), value
 
-        return Part(schema, say)
+        return Part(schema | describe(hints), say)
 
     def _number(self) -> Part:
         rng = self.rng
@@ -194,10 +218,15 @@ class AnySchema:
 
     def _date(self) -> Part:
         def say(_: Words) -> tuple[str, Any]:
-            day = draw_day(self.rng)
+            day = self._day()
             return say_day(self.rng, day), day.isoformat()
 
         return Part({"type": "string", "format": "date"}, say)
+
+    def _day(self) -> date:
+        return (
+            self.day + self.rng.choice((-1, 1)) * timedelta(self.rng.choice(NEAR)) if self.day else draw_day(self.rng)
+        )
 
     def _code(self) -> Part:
         """Strings of a form: times, points in time, addresses, numbers with a prefix."""
@@ -216,7 +245,7 @@ class AnySchema:
         def say(_: Words) -> tuple[str, Any]:
             value = {
                 "time": clock,
-                "moment": lambda: f"{draw_day(rng)}T{clock()}:{rng.choice(('00', '00', clock()[3:]))}Z",
+                "moment": lambda: f"{self._day()}T{clock()}:{rng.choice(('00', '00', clock()[3:]))}Z",
                 "email": lambda: f"{letters(7)}@{letters(9)}.{rng.choice(('com', 'org', 'net'))}",
                 "code": lambda: f"{letters(3)}-{rng.randrange(1000)}",
                 "uri": lambda: f"https://{letters(9)}.{rng.choice(('com', 'org', 'net'))}/{letters(7)}",
@@ -233,8 +262,12 @@ class AnySchema:
         said, value = {}, {}
         for name in wanted:
             text, value[name] = parts[name].say(words)
-            called = words_of(name) if rng.random() < 0.9 else minify(name)
-            if isinstance(value[name], bool) and text in ("", *DENIED):
+            called = rng.choice(self.said_for.get(name, ()) or (words_of(name),))
+            if rng.random() < 0.1:
+                called = minify(name)
+            if self._is_told(name, text, value[name]) and rng.random() < 0.3:
+                said[name] = text
+            elif isinstance(value[name], bool) and text in ("", *DENIED):
                 said[name] = f"{text} {called}".lstrip()
             else:
                 said[name] = f"{called}{rng.choice(self.links)}{self._whole(text, value[name])}"
@@ -243,18 +276,20 @@ class AnySchema:
             rng.shuffle(order)
         return self.between.join(order), value
 
+    def _is_told(self, name: str, said: str, value: Any) -> bool:
+        """Whether a value of the root may be said without its property's name."""
+        if not self.signs or not isinstance(value, str) or said.startswith('"'):
+            return False
+        return any(self.fitting.get(kind) == (name,) for kind in (listed(value), DATE if read_day(said) else ()))
+
     def _say_list(self, words: Words, item: Part) -> tuple[str, list[Any]]:
         pairs = {
             minify(value): (said, value)
             for said, value in (item.say(words) for _ in range(self.rng.choice((1, 1, 2, 2, 3, 3, 4))))
         }
         said = [self._whole(text, value) for text, value in pairs.values()]
-        if len(said) == 1:
-            text = self.only + said[0]
-        elif self.rng.random() < 0.2 and self.between == " ; ":
-            text = ", ".join(said[:-1]) + self.ands[0] + said[-1]
-        else:
-            text = self.rng.choice(self.ands).join(said)
+        joint, last = (self.rng.choice(self.ands) for _ in range(2))
+        text = last.join(filter(None, (joint.join(said[:-1]), said[-1])))
         return text, [value for _, value in pairs.values()]
 
     def _whole(self, text: str, value: Any) -> str:
@@ -263,6 +298,7 @@ class AnySchema:
     def request(self, words: Words, refused: float) -> tuple[str, dict[str, Any]]:
         """A request and its answer; a share `refused` names a property that the schema does not have."""
         rng = self.rng
+        self.day = draw_day(rng) if rng.random() < 0.5 else None
         if rng.random() < 0.4:
             words.pool = tuple(words.word() for _ in range(rng.randint(4, 9)))
         text, value = self.root.say(words)
@@ -271,5 +307,5 @@ class AnySchema:
             extra = f"{name} {minify(words.phrase())}"
             text = self.between.join((extra, text) if rng.random() < 0.3 else (text, extra))
             value = refusal(f"field {name}", suggestion_of(self.root.schema["properties"]))
-        text = rng.choice(self.frames) + text + rng.choice(self.ends)
+        text = rng.choice(self.frames) + text
         return (text[0].upper() + text[1:] if rng.random() < 0.3 else text), value
