@@ -96,7 +96,7 @@ HIVES = minify(
     answer_schema(
         [
             SchemaField("strength", "enum", {"equals": "is", "not_equals": "isNot", "in": "anyOf"}, ("colony strength",),
-                        ("weak", "medium", "strong", "old"), {"faible": "weak"}, {"is": "is", "is not": "isNot"}),
+                        ("weak", "medium", "strong", "old"), {"faible": "weak"}, {"is": "is", "is not": "isNot", "ou": "anyOf"}),
             SchemaField("queenAge", "integer", {"greater": "above"}, ("queen age",), operator_hints={"above": "above"}),
             SchemaField("wood", "enum", {"not_equals": "isNot"}, ("wood",), ("oak", "old"), operator_hints={"is not": "isNot"}),
             SchemaField("treated", "boolean", {"equals": "is"}, ("treated", "trait\u00e9e")),
@@ -115,6 +115,8 @@ HIVES = minify(
         ("queen age above 2 and weak", "queen age [queenAge] above [above] 2 and weak [strength is weak]"),
         ("treated [treated is true], weak", "treated [treated is true], weak [strength is weak]"),
         ("weak or strong, medium", "weak [strength anyOf weak] or strong [strong], medium [medium]"),
+        ("weak ou strong", "weak [strength anyOf weak] ou strong [strong]"),
+        ("weak plus the strong", "weak [strength is weak] plus the strong [strength is strong]"),
         ("is not weak", "is not weak [strength isNot weak]"),
         # where the field is said, or another is waiting for its value, the value is what it was
         ("colony strength is weak", "colony strength [strength] is [is] weak [weak]"),
@@ -126,11 +128,15 @@ HIVES = minify(
         ("oak hives", "oak [oak] hives"),
         ("without weak hives", "without weak [weak] hives"),
         # what is true or false, by its name
+        ("what is treated, weak", "what is treated [treated is true], weak [strength is weak]"),
         ("treated ones", "treated [treated is true] ones"),
         ("pas trait\u00e9e", "pas trait\u00e9e [treated is false]"),
         ("not painted ones", "not painted [painted is false] ones"),
         ("treated: no", "treated [treated]: no"),
-        ("treated is set to true", "treated [treated] is set to true"),
+        ("treated is set to true", "treated [treated] is [is] set to true"),
+        # operators by their names
+        ("colony strength anyOf weak", "colony strength [strength] anyOf [anyOf] weak [weak]"),
+        ("colony strength any of weak", "colony strength [strength] any of [anyOf] weak [weak]"),
     ],
 )  # fmt: skip
 def test_behind_a_value_whose_field_is_left_out_stands_its_whole_condition(said, shown):

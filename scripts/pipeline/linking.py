@@ -202,7 +202,8 @@ def glossary_of(
         entry = named.setdefault(name, Named(name))
         fields |= {lowered(said): entry for said in _ways_to_say(name, parts["field"])}
         aliases = parts["operator"]["enum"]
-        entry.operators |= {lowered(said): a for said, a in described(parts["operator"]).items() if a in aliases}
+        said = {lowered(phrase): a for phrase, a in described(parts["operator"]).items() if a in aliases}
+        entry.operators = {lowered(way): a for a in aliases for way in (words_of(a), a)} | entry.operators | said
         entry.values |= _values(parts["value"])
         entry.truths |= _truths(condition)
         entry.is_truth |= parts["value"].get("type") == "boolean"
@@ -292,10 +293,10 @@ def _spelling(glossary: Glossary, text: str, found: Phrases, index: int) -> str 
 
 def _true_by_name(own: Named, text: str, found: Phrases, index: int) -> str | None:
     """The condition of a field that is true or false and of which nothing is said but its name, maybe after "not"."""
-    one, beside = found[index], [other.phrase for other in found[max(0, index - 1) : index + 2]]
-    before = text[max(0, one.start - FAR) : one.start]
-    said = TRUTH_NEXT.match(text, one.end) or TRUTH_BEFORE.search(before)
-    if said or not own.is_truth or not own.equals or any(p in own.operators or p in own.truths for p in beside):
+    one, after = found[index], found[index + 1].phrase if index + 1 < len(found) else None
+    last, before = found[index - 1].phrase if index else None, text[max(0, one.start - FAR) : one.start]
+    said = after in own.operators or {last, after} & own.truths.keys()
+    if said or not own.is_truth or not own.equals or TRUTH_NEXT.match(text, one.end) or TRUTH_BEFORE.search(before):
         return None
     return f"{own.equals} {'false' if denied(before) else 'true'}"
 
@@ -318,17 +319,27 @@ def _whole(entry: Named, text: str, found: Phrases, index: int) -> str | None:
     Several values in a row are a list; behind the first stand field and operator.
     """
     one, value = found[index], entry.values[found[index].phrase]
+    if _is_listed_with(entry, text, found, index, -1):
+        return value
     last = found[index - 1] if index else None
     if last and last.phrase in entry.operators and not text[last.end : one.start].strip():
         return f"{entry.name} {entry.operators[last.phrase]} {value}"
-    joined = lambda a, b: b.phrase in entry.values and JOINT.fullmatch(text, a.end, b.start)
-    if last and last.phrase in entry.values and joined(last, one):
-        return value
-    if index + 1 < len(found) and joined(one, found[index + 1]):
+    if _is_listed_with(entry, text, found, index, 1):
         return f"{entry.among} {value}" if entry.among else value
-    return (
-        f"{entry.equals} {value}" if entry.equals and not denied(text[max(0, one.start - FAR) : one.start]) else value
-    )
+    denies = denied(text[max(0, one.start - FAR) : one.start])
+    return f"{entry.equals} {value}" if entry.equals and not denies else value
+
+
+def _is_listed_with(entry: Named, text: str, found: Phrases, index: int, step: int) -> bool:
+    """Whether the value at this index and the one before (`step` -1) or behind it (1) are items of a list."""
+    at = index + step
+    if 0 <= at < len(found) and found[at].phrase in entry.operators:  # "or"
+        at += step
+    if not 0 <= at < len(found) or found[at].phrase not in entry.values:
+        return False
+    first, second = sorted((found[index], found[at]))
+    between = text[first.end : second.start]
+    return between.strip(" ,") in entry.operators or JOINT.fullmatch(between) is not None
 
 
 def _asked(text: str, found: Phrases, index: int) -> int | None:
@@ -354,7 +365,7 @@ def _unlisted(glossary: Glossary, text: str, found: Phrases, values: list[int]) 
     """
     asked = {_asked(text, found, index) for index, one in enumerate(found) if one.owner is None}
     for index, one in enumerate(found):
-        if one.owner is None or not one.owner.operators or one.owner.truths or index in asked:
+        if one.owner is None or not one.owner.operators or one.owner.is_truth or index in asked:
             continue
         mine = list(takewhile(lambda o: o.owner is None and o.phrase not in glossary.steps, found[index + 1 :]))
         rest = found[index + 1 + len(mine) :]
