@@ -122,6 +122,23 @@ def test_documents_of_any_schema_are_answered_in_its_order_whatever_the_request_
     assert min(refused, nested, reordered) > 5, (refused, nested, reordered)
 
 
+def test_documents_of_any_schema_say_other_words_for_names_where_descriptions_list_them_and_leave_names_out():
+    from pipeline.dsl import said_for
+
+    other = left_out = 0
+    for number in range(60):
+        for prompt, completion in data.instance_document(random.Random(number), 3, depth=0, refused=0.0).rows:
+            schema = json.loads(re.search(r"^Schema: (.*)$", prompt, re.MULTILINE)[1])["anyOf"][0]
+            request, _, named = prompt.rpartition("\nRequest: ")[2].lower().partition("\nnamed: ")
+            for name in json.loads(completion):
+                phrases = [*said_for(name, schema["properties"][name]), words_of(name), name.lower()]
+                said = [phrase for phrase in phrases if phrase in request]
+                other += said == phrases[:1] != [words_of(name)]
+                left_out += not said
+                assert name.lower() in named
+    assert min(other, left_out) > 5, (other, left_out)
+
+
 def test_what_stands_between_steps_is_in_the_schema_or_a_word_of_all_documents_that_the_teacher_does_not_say():
     words = separators(Words.pieces)
     assert len(words) > 90

@@ -243,9 +243,10 @@ def linked(request: str, schema: str | Glossary) -> str:
 def spellings_said(request: str, schema: str | Glossary, of_time: Iterable[Note] = ()) -> list[Note]:
     """The spelling of each phrase of a request that a schema (compact JSON, or its glossary) lists, and `[?]`.
 
-    An operator is that of the field that was said before it, or that of the next one where its value stands between
-    ("at least 3 items"); a value that of those fields, or else of any. Where the field does not have it nothing stands
-    behind it. Behind a truth value, which is said by itself, stands its whole condition. Of a schema of another form the
+    An operator, said as it is listed or by its name, is that of the field that was said before it, or that of the next one where
+    its value stands between ("at least 3 items"); a value that of those fields, or else of any. Where the field does not have it
+    nothing stands behind it. The whole condition stands behind a truth value, which is said by itself, behind a value whose
+    field is left out, and behind a field that is true or false and of which no more is said. Of a schema of another form the
     names of properties and the values of enums are linked, said as words or as they are, and "yes" or "no" behind a property
     that is true or false. What is quoted, in brackets or said `of_time` is left alone.
     """
