@@ -134,6 +134,11 @@ HIVES = minify(
         ("not painted ones", "not painted [painted is false] ones"),
         ("treated: no", "treated [treated]: no"),
         ("treated is set to true", "treated [treated] is [is] set to true"),
+        # a field by a part of its name that no other has, where nothing makes another name of it and what is said of it follows
+        ("queens above 3, the colony is weak", "queens [queenAge] above [above] 3, the colony [strength] is [is] weak [weak]"),
+        ("queen 3", "queen [queenAge] 3"),
+        ("bee queen above 3", "bee queen above 3"),
+        ("queen wax above 3, age of queen above 3, queen", "queen wax above 3, age of queen above 3, queen"),
         # operators by their names
         ("colony strength anyOf weak", "colony strength [strength] anyOf [anyOf] weak [weak]"),
         ("colony strength any of weak", "colony strength [strength] any of [anyOf] weak [weak]"),
@@ -175,6 +180,12 @@ def test_what_says_a_time_span_is_no_phrase_of_the_schema():
     assert request == "due [due] on [on] 3 march 2024 [2024-03-03] from 1 may 2024 on [2024-05-01 2024-05-17]"
 
 
+def whole_of(condition):
+    """What stands behind a value whose field is left out; of a list behind its first."""
+    value = condition["value"][0] if isinstance(condition["value"], list) else condition["value"]
+    return f"{condition['field']} {condition['operator']} {value if isinstance(value, str) else minify(value)}"
+
+
 @pytest.mark.parametrize("language", ["en", "fr"])
 def test_every_field_that_the_embedded_teacher_asks_for_is_linked_and_no_field_that_is_missing(schema_rows, language):
     teacher = EmbeddedTeacher(dataset_options(refusal_share=0.3, typo_share=0.0, near_miss_share=0.0))
@@ -192,8 +203,7 @@ def test_every_field_that_the_embedded_teacher_asks_for_is_linked_and_no_field_t
             programs += 1
             conditions = [c for step in query.expected["steps"] for c in step["conditions"]]
             for condition in conditions:
-                whole = f"{condition['field']} {condition['operator']} {minify(condition['value'])}"
-                assert condition["field"] in shown or whole in shown, request
+                assert condition["field"] in shown or whole_of(condition) in shown, request
     assert programs > 100
     assert refusals > 10
 
@@ -207,8 +217,7 @@ def test_every_operator_that_is_said_as_its_schema_lists_it_is_linked(language):
             shown = re.findall(r"\[([^]]*)\]", with_links(row["schema"], query.text, date(2024, 3, 17)))
             for condition in (c for step in query.expected.get("steps", []) for c in step["conditions"]):
                 said += 1
-                whole = f"{condition['field']} {condition['operator']} {minify(condition['value'])}"
-                assert condition["operator"] in shown or whole in shown, (query.text, shown)
+                assert condition["operator"] in shown or whole_of(condition) in shown, (query.text, shown)
     assert said > 100
 
 

@@ -15,7 +15,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from itertools import takewhile
 from typing import Any, NamedTuple
 
@@ -47,6 +47,10 @@ TRUTH = re.compile(rf"[ :=]*(?:{WORD} ){{0,2}}?(?P<said>{'|'.join(TRUTHS)})(?!\w
 TRUTH_NEXT = re.compile(rf"[ :=]*(?:{WORD} ){{0,3}}?(?:true|false|{'|'.join(TRUTHS)})(?!\w)")
 TRUTH_BEFORE = re.compile(rf"(?<!\w)(?:true|false) (?:{WORD} ){{0,2}}$")
 """What is true or false of a field is said behind its name, or before it."""
+SHORTEST_PART = 4
+"""Letters of a word that names a field by itself, as "queen" does "queen age"."""
+OF = {"of", "de", "du", "d'"}
+"""What makes a longer name of the word behind it."""
 FAR, NEXT = 60, 5
 """Characters and phrases of the schema behind a field in which its value is said."""
 JOINT = re.compile(r"[\s,/&+]*(?:(?<=\s)\w{1,3}\s+)?")
@@ -76,7 +80,8 @@ class Named:
 class Glossary:
     """A schema's phrases in lower case: those of its fields, what each field's conditions say, those before another step.
 
-    `phrases` has all of them by how they are written with their accents and without, `truths` as in `Names`.
+    `phrases` has all of them by how they are written with their accents and without, `truths` as in `Names`; `parts` are words
+    of one field's phrases alone, each with one of them: "queen" of "queen age".
     """
 
     fields: dict[str, Named]
@@ -86,6 +91,7 @@ class Glossary:
     phrases: dict[str, str]
     spelling: Spelling
     truths: set[str]
+    parts: dict[str, str]
 
 
 class Names(NamedTuple):
@@ -215,17 +221,45 @@ def glossary_of(
     of_fields = ({*entry.operators, *entry.values, *entry.truths} for entry in named.values())
     phrases = {*fields, *steps}.union(*of_fields) - {""}
     longest_first = "|".join(map(_as_typed, sorted(phrases, key=len, reverse=True))) or "(?!)"
+    parts = _parts_of(fields, phrases - {*fields})
+    any_part = "|".join(map(_as_typed, sorted(parts, key=len, reverse=True))) or "(?!)"
     of_values = {said for said in said_around()["is"] if " " in said} - phrases if names else ()
     around = rf"(?<!\w)(?:{'|'.join(map(_as_typed, sorted(of_values)))})(?!\w)" if of_values else "(?!)"
     return Glossary(
         fields,
         list(named.values()),
         steps,
-        re.compile(rf"{LEFT_ALONE}|{around}|(?<!\w)(?<!\bn')(?P<said>{longest_first})(?!\w)"),
+        re.compile(rf"{LEFT_ALONE}|{around}|(?<!\w)(?<!\bn')(?:(?P<said>{longest_first})|(?P<part>{any_part}))(?!\w)"),
         {folded(phrase): phrase for phrase in sorted(phrases)} | {phrase: phrase for phrase in phrases},
         Spelling({word: folded(word) for phrase in sorted(phrases) for word in re.findall(WORD, phrase)}),
         names.truths if names else set(),
+        parts | {folded(word): phrase for word, phrase in parts.items()},
     )
+
+
+def _parts_of(fields: dict[str, Named], others: Iterable[str]) -> dict[str, str]:
+    """Words of one field's phrases alone, which stand in none of the `others`, each with one of those phrases."""
+    of: dict[str, dict[str, str]] = {}
+    for phrase, entry in fields.items():
+        for word in re.findall(WORD, phrase):
+            of.setdefault(word, {}).setdefault(entry.name, phrase)
+    taken = {*fields, *(word for phrase in others for word in re.findall(WORD, phrase))}
+    own = {word: phrases for word, phrases in of.items() if len(phrases) == 1 and word not in taken}
+    return {word: next(iter(phrases.values())) for word, phrases in own.items() if len(word) >= SHORTEST_PART}
+
+
+@cache
+def _before_part() -> re.Pattern[str]:
+    words = {word for kind in ("at", "the", "ask", "and", "only") for word in said_around()[kind]} - OF
+    longest_first = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
+    return re.compile(rf"(?:^|[,;:.(&]\s*|(?<!\w)(?:{longest_first})\s*)$")
+
+
+def _is_alone(entry: Named, text: str, start: int, end: int) -> bool:
+    """Whether a part of its phrase names a field: no other word before it may belong to it, its value or operator follows."""
+    rest = text[end : end + FAR].lstrip(" =<>")
+    said = re.match(VALUE, rest) or any(re.match(rf"{re.escape(way)}(?!\w)", rest) for way in entry.operators)
+    return bool(said) and not entry.is_truth and _before_part().search(text[max(0, start - FAR) : start]) is not None
 
 
 @lru_cache(maxsize=64)
@@ -260,6 +294,10 @@ def spellings_said(request: str, schema: str | Glossary, of_time: Iterable[Note]
         if match["said"] and match.start() not in timed and match.end() - 1 not in timed:
             phrase = glossary.phrases.get(match["said"]) or glossary.phrases[folded(match["said"])]
             found.append(Found(*match.span(), phrase, glossary.fields.get(phrase)))
+        elif match["part"] and match.start() not in timed:
+            phrase = glossary.parts.get(match["part"]) or glossary.parts[folded(match["part"])]
+            if _is_alone(glossary.fields[phrase], text, *match.span()):
+                found.append(Found(*match.span(), phrase, glossary.fields[phrase]))
     shown = [(one.start, one.end, _spelling(glossary, text, found, index)) for index, one in enumerate(found)]
     values = [time.start for time in times if read_day(text[time.start : time.stop])]
     values += [match.start() for match in re.finditer(VALUE, text) if match.start() not in timed]
