@@ -148,6 +148,31 @@ def test_behind_a_value_whose_field_is_left_out_stands_its_whole_condition(said,
     assert linked(re.sub(r" \[.*?\]", "", said), HIVES) == shown
 
 
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        (
+            "title: flat viewing, start 10:00, end at 11:30",
+            "event_title: flat viewing; start_time: 10:00; end_time: 11:30",
+        ),
+        ("private yes, the recipient is a@b.co", "recipientEmail: a@b.co; is_private: yes [true]"),
+        # the schema's own title, a part that two names have, one that belongs to another name, or of which nothing is said
+        ("event: x, time 10:00", "event_title: x"),
+        ("event title x, mail recipient: 3", "event_title: x, mail recipient: 3"),
+        ("event title x, recipient", "event_title: x, recipient"),
+    ],
+)
+def test_a_property_is_named_by_a_word_that_it_alone_has(said, named):
+    clock = {"type": "string", "pattern": "^[0-9]{2}:[0-9]{2}$"}
+    properties = {"event_title": {"type": "string"}, "start_time": clock, "end_time": clock}
+    properties |= {"recipientEmail": {"type": "string", "format": "email"}, "is_private": {"type": "boolean"}}
+    schema = {"title": "event", "type": "object", "properties": properties, "required": ["event_title"]}
+    line = with_links(with_refusal(schema | {"additionalProperties": False}), said, date(2024, 3, 17)).partition(
+        "Named: "
+    )[2]
+    assert line.partition("; ?:")[0] == named
+
+
 def test_an_accent_too_many_makes_another_word():
     spec = SchemaField(
         "hue", "enum", {"in": "any"}, ("teinte", "pays d'achat"), ("x", "y"), {}, {"ou": "any", "\u00e0": "any"}

@@ -47,7 +47,7 @@ TRUTH = re.compile(rf"[ :=]*(?:{WORD} ){{0,2}}?(?P<said>{'|'.join(TRUTHS)})(?!\w
 TRUTH_NEXT = re.compile(rf"[ :=]*(?:{WORD} ){{0,3}}?(?:true|false|{'|'.join(TRUTHS)})(?!\w)")
 TRUTH_BEFORE = re.compile(rf"(?<!\w)(?:true|false) (?:{WORD} ){{0,2}}$")
 """What is true or false of a field is said behind its name, or before it."""
-SHORTEST_PART = 4
+SHORTEST_PART = 3
 """Letters of a word that names a field by itself, as "queen" does "queen age"."""
 OF = {"of", "de", "du", "d'"}
 """What makes a longer name of the word behind it."""
@@ -98,11 +98,14 @@ class Names(NamedTuple):
     """What a schema of another form than the shipped one says by words.
 
     `said` has the names of properties and the values of enums in words, and the phrases that descriptions list for them, lower
-    case -> spelling, where they stand for one of them alone; `truths` the names of properties that are true or false wherever they stand.
+    case -> spelling, where they stand for one of them alone; `names` those of properties alone. `truths` are the names of properties
+    that are true or false wherever they stand, `title` is what the schema is called.
     """
 
     said: dict[str, str]
+    names: dict[str, str]
     truths: set[str]
+    title: str
 
 
 class Found(NamedTuple):
@@ -186,7 +189,13 @@ def _names_in(schema: Any) -> Names:
                 found.setdefault(said, set()).add(name)
             open_schemas += [child for _, child in children(part)]
     known = {said: names.pop() for said, names in found.items() if len(names) == 1 and len(said) > 1}
-    return Names(known, {name for name, kind in kinds.items() if kind == {True}})
+    names = {said: name for said, name in known.items() if name in kinds}
+    return Names(
+        known,
+        names,
+        {name for name, kind in kinds.items() if kind == {True}},
+        lowered(str(own.get("title", "")) if isinstance(own, dict) else ""),
+    )
 
 
 def _as_typed(phrase: str) -> str:
@@ -221,7 +230,8 @@ def glossary_of(
     of_fields = ({*entry.operators, *entry.values, *entry.truths} for entry in named.values())
     phrases = {*fields, *steps}.union(*of_fields) - {""}
     longest_first = "|".join(map(_as_typed, sorted(phrases, key=len, reverse=True))) or "(?!)"
-    parts = _parts_of(fields, phrases - {*fields})
+    called = names.names if names else {phrase: entry.name for phrase, entry in fields.items() if not entry.is_truth}
+    parts = _parts_of(called, {*phrases, *([names.title] if names else [])} - {*called})
     any_part = "|".join(map(_as_typed, sorted(parts, key=len, reverse=True))) or "(?!)"
     of_values = {said for said in said_around()["is"] if " " in said} - phrases if names else ()
     around = rf"(?<!\w)(?:{'|'.join(map(_as_typed, sorted(of_values)))})(?!\w)" if of_values else "(?!)"
@@ -237,29 +247,37 @@ def glossary_of(
     )
 
 
-def _parts_of(fields: dict[str, Named], others: Iterable[str]) -> dict[str, str]:
-    """Words of one field's phrases alone, which stand in none of the `others`, each with one of those phrases."""
+def _parts_of(called: dict[str, str], others: Iterable[str]) -> dict[str, str]:
+    """Words that name one thing alone of those `called` so (phrase -> name) and stand in none of the `others`, each with its phrase."""
     of: dict[str, dict[str, str]] = {}
-    for phrase, entry in fields.items():
+    for phrase, name in called.items():
         for word in re.findall(WORD, phrase):
-            of.setdefault(word, {}).setdefault(entry.name, phrase)
-    taken = {*fields, *(word for phrase in others for word in re.findall(WORD, phrase))}
+            of.setdefault(word, {}).setdefault(name, phrase)
+    taken = {*called, *(word for phrase in others for word in re.findall(WORD, phrase))}
     own = {word: phrases for word, phrases in of.items() if len(phrases) == 1 and word not in taken}
     return {word: next(iter(phrases.values())) for word, phrases in own.items() if len(word) >= SHORTEST_PART}
 
 
 @cache
-def _before_part() -> re.Pattern[str]:
-    words = {word for kind in ("at", "the", "ask", "and", "only") for word in said_around()[kind]} - OF
-    longest_first = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
-    return re.compile(rf"(?:^|[,;:.(&]\s*|(?<!\w)(?:{longest_first})\s*)$")
+def _around_part() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """What may stand before a part of a name that means the whole, and a value behind it."""
+    either = lambda words: "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
+    before = {word for kind in ("at", "the", "ask", "and", "only") for word in said_around()[kind]} - OF
+    return (
+        re.compile(rf"(?:^|[,;:.(&]\s*|(?<!\w)(?:{either(before)})\s*)$"),
+        re.compile(rf"(?:(?:{either(said_around()['at'])})\s+)?(?:{VALUE})"),
+    )
 
 
-def _is_alone(entry: Named, text: str, start: int, end: int) -> bool:
-    """Whether a part of its phrase names a field: no other word before it may belong to it, its value or operator follows."""
-    rest = text[end : end + FAR].lstrip(" =<>")
-    said = re.match(VALUE, rest) or any(re.match(rf"{re.escape(way)}(?!\w)", rest) for way in entry.operators)
-    return bool(said) and not entry.is_truth and _before_part().search(text[max(0, start - FAR) : start]) is not None
+def _is_alone(owner: Named | None, text: str, start: int, end: int) -> bool:
+    """Whether a part of its phrase names a field (`owner`) or a property: no other word before it may belong to it, and what is
+    said of it follows: a value, an operator of the field, or what stands before a property's value.
+    """
+    rest = text[end : end + FAR].lstrip()
+    ways = owner.operators if owner else (":", "=", *said_around()["is"], *TRUTHS, "true", "false")
+    before, value = _around_part()
+    said = value.match(rest) or any(re.match(rf"{re.escape(way)}(?!\w)", rest) for way in ways)
+    return bool(said) and before.search(text[max(0, start - FAR) : start]) is not None
 
 
 @lru_cache(maxsize=64)
@@ -296,8 +314,8 @@ def spellings_said(request: str, schema: str | Glossary, of_time: Iterable[Note]
             found.append(Found(*match.span(), phrase, glossary.fields.get(phrase)))
         elif match["part"] and match.start() not in timed:
             phrase = glossary.parts.get(match["part"]) or glossary.parts[folded(match["part"])]
-            if _is_alone(glossary.fields[phrase], text, *match.span()):
-                found.append(Found(*match.span(), phrase, glossary.fields[phrase]))
+            if _is_alone(owner := glossary.fields.get(phrase), text, *match.span()):
+                found.append(Found(*match.span(), phrase, owner))
     shown = [(one.start, one.end, _spelling(glossary, text, found, index)) for index, one in enumerate(found)]
     values = [time.start for time in times if read_day(text[time.start : time.stop])]
     values += [match.start() for match in re.finditer(VALUE, text) if match.start() not in timed]
