@@ -144,7 +144,8 @@ MEETING = with_refusal(
         # what is true or false is told by its name alone
         ("topic x, not online, weekly", "topic: x; kind: weekly [weekly]; online: false"),
         ("budget sans online", "topic: budget; online: false"),
-        ("online meeting with Bob, topic x", "topic: x; online: meeting with Bob"),
+        ("online meeting with Bob, topic x", "topic: x; online: true"),
+        ("online: later, topic x", "topic: x; online: later"),
         ("online no, topic x", "topic: x; online: no [false]"),
         ("online at 09:30, topic x", "topic: x; at: 09:30; online: true"),
         # what asks, and what the schema is called

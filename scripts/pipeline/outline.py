@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from pipeline.calendar import read_day
 from pipeline.dsl import can_refuse, conditions_of
-from pipeline.linking import MISSING
+from pipeline.linking import MISSING, TRUTH_NEXT
 from pipeline.places import CLOCK, DATE, FORMS, Counted, Kind, Place, Way, listed
 from pipeline.reading import (
     LEFT_ALONE,
@@ -319,7 +319,8 @@ class _Reader:
         What is true or false is told by its name alone: "online", "not online".
         """
         before = self.request[self.start : note.start]
-        if place.is_truth and part_ends(self.request, note.end):
+        rest = lowered(self.request[note.end : note.end + FAR])
+        if place.is_truth and not rest.lstrip().startswith((":", "=")) and not TRUTH_NEXT.match(rest):
             no = denied(before)
             return (self.start + no.start(), "false") if no else (note.start, "true")
         listed = [said.start for said in self.inside if said.end == note.start - 1 and said.shown in place.values]
