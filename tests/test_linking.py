@@ -134,6 +134,12 @@ HIVES = minify(
         ("not painted ones", "not painted [painted is false] ones"),
         ("treated: no", "treated [treated]: no"),
         ("treated is set to true", "treated [treated] is [is] set to true"),
+        # an operator without its field, where one field alone has it and no other words could be the field
+        ("above 3, weak", "above [queenAge above] 3, weak [strength is weak]"),
+        ("weak above 3 then above 4", "weak [strength is weak] above [queenAge above] 3 then [step] above [queenAge above] 4"),
+        ("wax above 3", "wax above 3"),
+        ("above all, is not 3", "above all, is not 3"),
+        ("colony strength above 3", "colony strength [strength] above [?] 3"),
         # a field by a part of its name that no other has, where nothing makes another name of it and what is said of it follows
         ("queens above 3, the colony is weak", "queens [queenAge] above [above] 3, the colony [strength] is [is] weak [weak]"),
         ("queen 3", "queen [queenAge] 3"),

@@ -21,6 +21,8 @@ from pipeline.dsl import operators, program, refusal_of
 from pipeline.paths import CONFIG_DIR
 from pipeline.reading import one_edit_apart
 
+BESIDE = 0.4
+"""How often a condition that does not name its field stands beside another without a word between: "weak treated"."""
 NUMBER = r"\d+(?:[.,]\d+)?"
 QUOTED = r'"\d+"'
 
@@ -138,9 +140,21 @@ class Speaker:
         canonical = self.canonical[condition["field"], condition["operator"]]
         return self._say_condition(entry, canonical, condition["value"], rng)
 
+    def _say_step(self, conditions: list[dict[str, Any]], rng: random.Random) -> list[str]:
+        """What a step's joiners stand between: conditions, those without their field now and then right behind another."""
+        said: list[str] = []
+        for condition in conditions:
+            text = self.say_condition(condition, rng)
+            named = self.fields[condition["field"]]["words"][self.language] in text
+            if said and not named and rng.random() < BESIDE:
+                said[-1] += f" {text}"
+            else:
+                said.append(text)
+        return said
+
     def say(self, ast: dict[str, Any], today: date, rng: random.Random) -> str:
         """A sentence for a program. Raises Unsayable."""
-        steps = [[self.say_condition(c, rng) for c in step["conditions"]] for step in ast["steps"]]
+        steps = [self._say_step(step["conditions"], rng) for step in ast["steps"]]
         timeframe = None
         if "timeframe" in ast:
             timeframe = self.say_timeframe(ast["timeframe"], today, rng)
@@ -313,7 +327,7 @@ class Speaker:
             if end == len(text):
                 yield [read]
                 continue
-            for joiner in self.book["joiners"]:
+            for joiner in (*self.book["joiners"], " "):
                 if text.startswith(joiner, end):
                     for rest in self._read_conditions(text, end + len(joiner), quoted):
                         yield [read, *rest]

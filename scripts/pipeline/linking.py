@@ -337,6 +337,8 @@ def _spelling(glossary: Glossary, text: str, found: Phrases, index: int) -> str 
         return STEP
     if (at := _asked(text, found, index)) is not None:
         return found[at].owner.operators[phrase]
+    if (entry := _asked_alone(glossary, text, found, index)) is not None:
+        return f"{entry.name} {entry.operators[phrase]}"
     near = [found[at].owner for at in found.beside(index) if at is not None]
     owners = [entry for entry in [*near, *glossary.named] if phrase in entry.values or phrase in entry.truths]
     if not owners:
@@ -346,6 +348,27 @@ def _spelling(glossary: Glossary, text: str, found: Phrases, index: int) -> str 
     if alone and _field_is_left_out(mine, text, found, index):
         return _whole(mine, text, found, index)
     return mine.values.get(phrase) or mine.truths[phrase]
+
+
+def _asked_alone(glossary: Glossary, text: str, found: Phrases, index: int) -> Named | None:
+    """The one field that has the operator at this index, where its value follows and no other words stand before it that could
+    be a field: "weak hives, under 20".
+    """
+    one, before = found[index], found.beside(index)[0]
+    entries = [entry for entry in glossary.named if one.phrase in entry.operators]
+    if len(entries) != 1 or not re.compile(rf"\s*(?:{VALUE})").match(text, one.end):
+        return None
+    if before is not None and not found.step_between(before, index) and not _has_value(found, before, text, index):
+        return None
+    follows = index > 0 and not text[found[index - 1].end : one.start].strip()
+    return entries[0] if follows or _around_part()[0].search(text[max(0, one.start - FAR) : one.start]) else None
+
+
+def _has_value(found: Phrases, at: int, text: str, index: int) -> bool:
+    """Whether the field here has its value before the phrase at `index`, or needs none."""
+    said = (one.phrase in found[at].owner.values for one in found[at + 1 : min(index, at + 1 + NEXT)])
+    value = re.compile(VALUE).search(text, found[at].end, min(found[index].start, found[at].end + FAR))
+    return found[at].owner.is_truth or any(said) or value is not None
 
 
 def _true_by_name(own: Named, text: str, found: Phrases, index: int) -> str | None:
@@ -363,11 +386,7 @@ def _field_is_left_out(mine: Named, text: str, found: Phrases, index: int) -> bo
     before, after = (at if at is None or not found.step_between(at, index) else None for at in found.beside(index))
     if any(found[at].owner is mine for at in (before, after) if at is not None):
         return False
-    if before is None or found[before].owner.is_truth:
-        return True
-    said = (one.phrase in found[before].owner.values for one in found[before + 1 : min(index, before + 1 + NEXT)])
-    value = re.compile(VALUE).search(text, found[before].end, min(found[index].start, found[before].end + FAR))
-    return any(said) or value is not None
+    return before is None or _has_value(found, before, text, index)
 
 
 def _whole(entry: Named, text: str, found: Phrases, index: int) -> str | None:
