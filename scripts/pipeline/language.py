@@ -120,19 +120,23 @@ class Speaker:
         return str(value).replace(".", self.book["decimal"])
 
     def _say_condition(self, entry: dict[str, Any], canonical: str, value: Any, rng: random.Random) -> str:
-        template = rng.choice(templates(self.language, canonical, entry["type"])[: self.phrasings])
         words = {"f": entry["words"][self.language]}
         shape = operators()[canonical].shape
-        if shape == "one":
-            words["v"] = self._say_scalar(entry, value, rng)
+        said = [self._say_scalar(entry, item, rng) for item in (value if shape != "one" else [value])]
+        if shape == "list":
+            words |= {"or": self.book["or"].join(said), "nor": self.book["nor"].join(said), "comma": ", ".join(said)}
         else:
-            said = [self._say_scalar(entry, item, rng) for item in value]
-            if shape == "range":
-                words |= {"a": said[0], "b": said[1]}
-            else:
-                words |= {"or": self.book["or"].join(said), "nor": self.book["nor"].join(said)}
-                words["comma"] = ", ".join(said)
+            words |= {"v": said[0], "a": said[0], "b": said[-1]}
+        ways = templates(self.language, canonical, entry["type"])[: self.phrasings]
+        if entry["type"] == "enum" and self._words_of_others(entry) & {*said}:
+            ways = [template for template in ways if "{f}" in template]
+        template = rng.choice(ways)
         return template.format(**words)
+
+    def _words_of_others(self, entry: dict[str, Any]) -> set[str]:
+        """What the values of other fields are called: without its field such a word would be read as theirs."""
+        others = (other for other in self.fields.values() if other is not entry)
+        return {known["words"][self.language] for other in others for known in other.get("values", ())}
 
     def say_condition(self, condition: dict[str, Any], rng: random.Random) -> str:
         """One condition of an AST."""
@@ -316,11 +320,13 @@ class Speaker:
             return None
         return {"field": entry["name"], "operator": entry["operators"][canonical], "value": value}
 
-    def _read_conditions(self, text: str, position: int, quoted: list[str]) -> Iterator[list[dict[str, Any]]]:
-        """Every way to read text[position:] as joined conditions."""
+    def _read_conditions(
+        self, text: str, position: int, quoted: list[str], joiner: str = ""
+    ) -> Iterator[list[dict[str, Any]]]:
+        """Every way to read text[position:], which stands behind this joiner, as joined conditions."""
         found = []
         for entry, canonical, template, regex in self._known:
-            match = regex.match(text, position)
+            match = regex.match(text, position) if joiner != " " or "{f}" not in template else None
             if match and (read := self._read_condition(entry, canonical, template, match, quoted)):
                 found.append((match.end(), read))
         for end, read in sorted(found, key=lambda pair: -pair[0]):
@@ -329,14 +335,14 @@ class Speaker:
                 continue
             for joiner in (*self.book["joiners"], " "):
                 if text.startswith(joiner, end):
-                    for rest in self._read_conditions(text, end + len(joiner), quoted):
+                    for rest in self._read_conditions(text, end + len(joiner), quoted, joiner):
                         yield [read, *rest]
 
     def _read_steps(self, text: str, quoted: list[str]) -> list[list[dict[str, Any]]] | None:
         whole = next(self._read_conditions(text, 0, quoted), None)
         if whole:
             return [whole]
-        for before, between, _ in self.book["steps"]:
+        for before, between, _ in sorted(self.book["steps"], key=lambda step: -len(step[0])):
             if text.startswith(before) and between in text:
                 parts = [next(self._read_conditions(p, 0, quoted), None) for p in text[len(before) :].split(between)]
                 if all(parts):
