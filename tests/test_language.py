@@ -178,24 +178,6 @@ def test_a_schema_says_what_stands_between_two_steps(schema_rows):
                 assert any(f" {phrase} " in said for phrase in phrases), said
 
 
-def test_a_condition_without_its_field_may_stand_right_behind_another_and_is_read_there(schema_rows):
-    beside = 0
-    for row in schema_rows:
-        for entry in (entry for entry in row["fields"] if entry["type"] == "boolean"):
-            speaker, words = Speaker(row["fields"], "en"), entry["values"][0]["words"]["en"]
-            bare = {
-                "field": entry["name"],
-                "operator": entry["operators"]["equals"],
-                "value": entry["values"][0]["value"],
-            }
-            ast = {"steps": [{"name": "step_1", "conditions": [bare, bare]}]}
-            for seed in range(10):
-                said = speaker.say(ast, TODAY, random.Random(seed))
-                beside += f"{words} {words}" in said.lower()
-                assert speaker.read(said, TODAY) == ast, said
-    assert beside > 5
-
-
 def test_an_odd_number_of_rows_favours_no_language(schema_rows):
     from types import SimpleNamespace
 

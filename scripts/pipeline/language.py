@@ -21,8 +21,6 @@ from pipeline.dsl import operators, program, refusal_of
 from pipeline.paths import CONFIG_DIR
 from pipeline.reading import one_edit_apart
 
-BESIDE = 0.4
-"""How often a condition that does not name its field stands beside another without a word between: "weak treated"."""
 NUMBER = r"\d+(?:[.,]\d+)?"
 QUOTED = r'"\d+"'
 
@@ -119,24 +117,31 @@ class Speaker:
             return say_date(date.fromisoformat(value), rng.choice(self.book["dates"]), self.language)
         return str(value).replace(".", self.book["decimal"])
 
+    def _ways_to_say(self, entry: dict[str, Any], canonical: str, value: Any) -> list[str]:
+        """Templates for a condition, without the field only where no other field has a value of the same name."""
+        ways = templates(self.language, canonical, entry["type"])[: self.phrasings]
+        if entry["type"] != "enum":
+            return ways
+        others = (other for other in self.fields.values() if other is not entry)
+        taken = {known["words"][self.language] for other in others for known in other.get("values", ())}
+        values = value if isinstance(value, list) else [value]
+        said = {known["words"][self.language] for known in entry["values"] if known["value"] in values}
+        return [template for template in ways if "{f}" in template] if said & taken else ways
+
     def _say_condition(self, entry: dict[str, Any], canonical: str, value: Any, rng: random.Random) -> str:
+        template = rng.choice(self._ways_to_say(entry, canonical, value))
         words = {"f": entry["words"][self.language]}
         shape = operators()[canonical].shape
-        said = [self._say_scalar(entry, item, rng) for item in (value if shape != "one" else [value])]
-        if shape == "list":
-            words |= {"or": self.book["or"].join(said), "nor": self.book["nor"].join(said), "comma": ", ".join(said)}
+        if shape == "one":
+            words["v"] = self._say_scalar(entry, value, rng)
         else:
-            words |= {"v": said[0], "a": said[0], "b": said[-1]}
-        ways = templates(self.language, canonical, entry["type"])[: self.phrasings]
-        if entry["type"] == "enum" and self._words_of_others(entry) & {*said}:
-            ways = [template for template in ways if "{f}" in template]
-        template = rng.choice(ways)
+            said = [self._say_scalar(entry, item, rng) for item in value]
+            if shape == "range":
+                words |= {"a": said[0], "b": said[1]}
+            else:
+                words |= {"or": self.book["or"].join(said), "nor": self.book["nor"].join(said)}
+                words["comma"] = ", ".join(said)
         return template.format(**words)
-
-    def _words_of_others(self, entry: dict[str, Any]) -> set[str]:
-        """What the values of other fields are called: without its field such a word would be read as theirs."""
-        others = (other for other in self.fields.values() if other is not entry)
-        return {known["words"][self.language] for other in others for known in other.get("values", ())}
 
     def say_condition(self, condition: dict[str, Any], rng: random.Random) -> str:
         """One condition of an AST."""
@@ -144,21 +149,9 @@ class Speaker:
         canonical = self.canonical[condition["field"], condition["operator"]]
         return self._say_condition(entry, canonical, condition["value"], rng)
 
-    def _say_step(self, conditions: list[dict[str, Any]], rng: random.Random) -> list[str]:
-        """What a step's joiners stand between: conditions, those without their field now and then right behind another."""
-        said: list[str] = []
-        for condition in conditions:
-            text = self.say_condition(condition, rng)
-            named = self.fields[condition["field"]]["words"][self.language] in text
-            if said and not named and rng.random() < BESIDE:
-                said[-1] += f" {text}"
-            else:
-                said.append(text)
-        return said
-
     def say(self, ast: dict[str, Any], today: date, rng: random.Random) -> str:
         """A sentence for a program. Raises Unsayable."""
-        steps = [self._say_step(step["conditions"], rng) for step in ast["steps"]]
+        steps = [[self.say_condition(c, rng) for c in step["conditions"]] for step in ast["steps"]]
         timeframe = None
         if "timeframe" in ast:
             timeframe = self.say_timeframe(ast["timeframe"], today, rng)
@@ -320,29 +313,27 @@ class Speaker:
             return None
         return {"field": entry["name"], "operator": entry["operators"][canonical], "value": value}
 
-    def _read_conditions(
-        self, text: str, position: int, quoted: list[str], joiner: str = ""
-    ) -> Iterator[list[dict[str, Any]]]:
-        """Every way to read text[position:], which stands behind this joiner, as joined conditions."""
+    def _read_conditions(self, text: str, position: int, quoted: list[str]) -> Iterator[list[dict[str, Any]]]:
+        """Every way to read text[position:] as joined conditions."""
         found = []
         for entry, canonical, template, regex in self._known:
-            match = regex.match(text, position) if joiner != " " or "{f}" not in template else None
+            match = regex.match(text, position)
             if match and (read := self._read_condition(entry, canonical, template, match, quoted)):
                 found.append((match.end(), read))
         for end, read in sorted(found, key=lambda pair: -pair[0]):
             if end == len(text):
                 yield [read]
                 continue
-            for joiner in (*self.book["joiners"], " "):
+            for joiner in self.book["joiners"]:
                 if text.startswith(joiner, end):
-                    for rest in self._read_conditions(text, end + len(joiner), quoted, joiner):
+                    for rest in self._read_conditions(text, end + len(joiner), quoted):
                         yield [read, *rest]
 
     def _read_steps(self, text: str, quoted: list[str]) -> list[list[dict[str, Any]]] | None:
         whole = next(self._read_conditions(text, 0, quoted), None)
         if whole:
             return [whole]
-        for before, between, _ in sorted(self.book["steps"], key=lambda step: -len(step[0])):
+        for before, between, _ in self.book["steps"]:
             if text.startswith(before) and between in text:
                 parts = [next(self._read_conditions(p, 0, quoted), None) for p in text[len(before) :].split(between)]
                 if all(parts):
