@@ -130,9 +130,11 @@ HIVES = minify(
         # what is true or false, by its name
         ("what is treated, weak", "what is treated [treated is true], weak [strength is weak]"),
         ("treated ones", "treated [treated is true] ones"),
+        ("treated by 3 people", "treated [treated is true] by 3 people"),
         ("pas trait\u00e9e", "pas trait\u00e9e [treated is false]"),
         ("not painted ones", "not painted [painted is false] ones"),
         ("treated: no", "treated [treated]: no"),
+        ("false for treated", "false for treated [treated]"),
         ("treated is set to true", "treated [treated] is [is] set to true"),
         # an operator without its field, where one field alone has it and no other words could be the field
         ("above 3, weak", "above [queenAge above] 3, weak [strength is weak]"),
@@ -166,6 +168,7 @@ def test_behind_a_value_whose_field_is_left_out_stands_its_whole_condition(said,
         ("event: x, time 10:00", "event_title: x"),
         ("event title x, mail recipient: 3", "event_title: x, mail recipient: 3"),
         ("event title x, recipient", "event_title: x, recipient"),
+        ("private no, is 3", "event_title: is 3; is_private: no [false]"),
     ],
 )
 def test_a_property_is_named_by_a_word_that_it_alone_has(said, named):
