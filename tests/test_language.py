@@ -178,6 +178,19 @@ def test_a_schema_says_what_stands_between_two_steps(schema_rows):
                 assert any(f" {phrase} " in said for phrase in phrases), said
 
 
+def test_a_value_that_two_fields_have_is_said_with_its_field():
+    def field(name: str, *values: str) -> dict:
+        words = [{"value": value, "words": {"en": value}} for value in values]
+        return {"name": name, "type": "enum", "words": {"en": name}, "operators": {"equals": "is"}, "values": words}
+
+    speaker, said = Speaker([field("wood", "old", "oak"), field("state", "old", "new")], "en"), {}
+    for value in ("old", "oak"):
+        condition = {"field": "wood", "operator": "is", "value": value}
+        said[value] = {speaker.say_condition(condition, random.Random(seed)) for seed in range(30)}
+    assert "oak" in said["oak"]
+    assert all("wood" in text for text in said["old"])
+
+
 def test_an_odd_number_of_rows_favours_no_language(schema_rows):
     from types import SimpleNamespace
 
