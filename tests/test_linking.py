@@ -139,7 +139,9 @@ HIVES = minify(
         # an operator without its field, where one field alone has it and no other words could be the field
         ("above 3, weak", "above [queenAge above] 3, weak [strength is weak]"),
         ("weak above 3 then above 4", "weak [strength is weak] above [queenAge above] 3 then [step] above [queenAge above] 4"),
+        ("weak above 3, queen above 4", "weak [strength is weak] above [queenAge above] 3, queen [queenAge] above [above] 4"),
         ("wax above 3", "wax above 3"),
+        ("wax above 3, queen age above 4", "wax above 3, queen age [queenAge] above [above] 4"),
         ("above all, is not 3", "above all, is not 3"),
         ("colony strength above 3", "colony strength [strength] above [?] 3"),
         # a field by a part of its name that no other has, where nothing makes another name of it and what is said of it follows

@@ -421,7 +421,8 @@ def _is_listed_with(entry: Named, text: str, found: Phrases, index: int, step: i
 def _asked(text: str, found: Phrases, index: int) -> int | None:
     """Where the field stands that the phrase at this index is an operator of, or None where it is none.
 
-    A field takes the first operator behind it; a second one may stand before the next field ("at least 3 items").
+    A field takes the first operator behind it; a second one may stand before the next field, with its value and no sign between ("at
+    least 3 items").
     """
     phrase, (before, after) = found[index].phrase, found.beside(index)
     if before is not None and phrase in found[before].owner.operators:
@@ -430,7 +431,7 @@ def _asked(text: str, found: Phrases, index: int) -> int | None:
     if free and after is not None and phrase in (own := found[after].owner).operators:
         said = any(one.phrase in own.values for one in found[index + 1 : after])
         between = text[found[index].end : found[after].start]
-        return after if said or re.search(VALUE, between) else None
+        return after if (said or re.search(VALUE, between)) and not re.search(r"[,;]\s", between) else None
     return None
 
 
