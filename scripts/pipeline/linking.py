@@ -10,31 +10,17 @@ said in words that are none of its operators, `[?]` stands behind them; what els
 
 from __future__ import annotations
 
-import json
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property
 from itertools import takewhile
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pipeline.calendar import read_day
-from pipeline.dsl import STEP, can_refuse, conditions_of, described, operators, said_for, step_phrases_of
-from pipeline.json_schemas import children
-from pipeline.reading import (
-    LEFT_ALONE,
-    QUOTED,
-    WORD,
-    Note,
-    Spelling,
-    denied,
-    folded,
-    lowered,
-    said_around,
-    with_notes,
-    words_of,
-)
+from pipeline.dsl import STEP
+from pipeline.glossary import Glossary, Named, glossary_of_schema
+from pipeline.reading import QUOTED, WORD, Note, denied, folded, lowered, said_around, with_notes
 
 MISSING = "?"
 """What stands behind the words between a field and a value that are none of the field's operators."""
@@ -47,65 +33,10 @@ TRUTH = re.compile(rf"[ :=]*(?:{WORD} ){{0,2}}?(?P<said>{'|'.join(TRUTHS)})(?!\w
 TRUTH_NEXT = re.compile(rf"[ :=]*(?:{WORD} ){{0,3}}?(?:true|false|{'|'.join(TRUTHS)})(?!\w)")
 TRUTH_BEFORE = re.compile(rf"(?<!\w)(?:true|false) (?:{WORD} ){{0,2}}$")
 """What is true or false of a field is said behind its name, or before it."""
-SHORTEST_PART = 3
-"""Letters of a word that names a field by itself, as "queen" does "queen age"."""
-OF = {"of", "de", "du", "d'"}
-"""What makes a longer name of the word behind it."""
 FAR, NEXT = 60, 5
 """Characters and phrases of the schema behind a field in which its value is said."""
 JOINT = re.compile(r"[\s,/&+]*(?:(?<=\s)\w{1,3}\s+)?")
 """What stands between two values of a list: signs, a short word ("or", "et")."""
-
-
-@dataclass
-class Named:
-    """What one field's conditions say: operators, values and truth values, phrase in lower case -> spelling.
-
-    A truth value's is its whole condition, since it is said by itself.
-    A schema of another form than the shipped one is a single entry, its names and values.
-    """
-
-    name: str
-    operators: dict[str, str] = field(default_factory=dict)
-    values: dict[str, str] = field(default_factory=dict)
-    truths: dict[str, str] = field(default_factory=dict)
-    equals: str = ""
-    """The field and its operator for one value, said of a value that stands alone; empty where it has none."""
-    among: str = ""
-    """As `equals`, for the first of several values."""
-    is_truth: bool = False
-
-
-@dataclass
-class Glossary:
-    """A schema's phrases in lower case: those of its fields, what each field's conditions say, those before another step.
-
-    `phrases` has all of them by how they are written with their accents and without, `truths` as in `Names`; `parts` are words
-    of one field's phrases alone, each with one of them: "queen" of "queen age".
-    """
-
-    fields: dict[str, Named]
-    named: list[Named]
-    steps: set[str]
-    said: re.Pattern[str]
-    phrases: dict[str, str]
-    spelling: Spelling
-    truths: set[str]
-    parts: dict[str, str]
-
-
-class Names(NamedTuple):
-    """What a schema of another form than the shipped one says by words.
-
-    `said` has the names of properties and the values of enums in words, and the phrases that descriptions list for them, lower
-    case -> spelling, where they stand for one of them alone; `names` those of properties alone. `truths` are the names of properties
-    that are true or false wherever they stand, `title` is what the schema is called.
-    """
-
-    said: dict[str, str]
-    names: dict[str, str]
-    truths: set[str]
-    title: str
 
 
 class Found(NamedTuple):
@@ -143,126 +74,12 @@ class Phrases(list[Found]):
         return [at for at, one in enumerate(self) if one.owner]
 
 
-def _truths(condition: dict[str, Any]) -> dict[str, str]:
-    parts = condition["properties"]
-    if parts["value"].get("type") != "boolean":
-        return {}
-    whole = f"{parts['field']['const']} {parts['operator']['enum'][0]}"
-    said = described(parts["value"])
-    return {lowered(phrase): f"{whole} {value}" for phrase, value in said.items() if value in ("true", "false")}
-
-
-def _alone(name: str, aliases: list[str], canonical: str) -> str:
-    known = [alias for alias in aliases if alias in operators()[canonical].aliases]
-    return f"{name} {known[0]}" if known else ""
-
-
-def _values(schema: dict[str, Any]) -> dict[str, str]:
-    """What is said for the values of an enum, or of a list of them, lower case -> spelling."""
-    scalar = schema.get("items", schema)
-    if not isinstance(scalar, dict):
-        return {}
-    said = described(scalar)
-    known = [value for value in scalar.get("enum", ()) if isinstance(value, str)]
-    found = {lowered(phrase): value for value in known for phrase in (words_of(value), value)}
-    return found | {lowered(phrase): value for phrase, value in said.items() if value in known}
-
-
-def _ways_to_say(name: str, schema: Any) -> tuple[str, ...]:
-    """What is said for a name: its words, the name itself, and the phrases that the description of its schema lists for it."""
-    return words_of(name), name, *said_for(name, schema)
-
-
-def _names_in(schema: Any) -> Names:
-    own = schema["anyOf"][0] if can_refuse(schema) else schema
-    open_schemas = [own, *(schema.get("$defs", {}).values() if isinstance(schema, dict) else ())]
-    found: dict[str, set[str]] = {}
-    kinds: dict[str, set[bool]] = {}
-    while open_schemas:
-        part = open_schemas.pop()
-        if isinstance(part, dict):
-            properties = part.get("properties", {})
-            names = {lowered(said): name for name, below in properties.items() for said in _ways_to_say(name, below)}
-            for name, below in properties.items():
-                kinds.setdefault(name, set()).add(isinstance(below, dict) and below.get("type") == "boolean")
-            for said, name in [*names.items(), *_values(part).items()]:
-                found.setdefault(said, set()).add(name)
-            open_schemas += [child for _, child in children(part)]
-    known = {said: names.pop() for said, names in found.items() if len(names) == 1 and len(said) > 1}
-    names = {said: name for said, name in known.items() if name in kinds}
-    return Names(
-        known,
-        names,
-        {name for name, kind in kinds.items() if kind == {True}},
-        lowered(str(own.get("title", "")) if isinstance(own, dict) else ""),
-    )
-
-
-def _as_typed(phrase: str) -> str:
-    """A regex for a phrase with or without its accents; one more than it has makes another word ("ou", "o\u00f9")."""
-    return "".join(re.escape(c) if folded(c) == c else f"[{c}{folded(c)}]" for c in phrase)
-
-
-def glossary_of(
-    conditions: list[dict[str, Any]],
-    step_phrases: Iterable[str] = (),
-    names: Names | None = None,
-) -> Glossary:
-    """The phrases of these branches of the shipped DSL's conditions, or the `names` of a schema of another form."""
-    named: dict[str, Named] = {}
-    fields: dict[str, Named] = {}
-    for condition in conditions:
-        parts = condition["properties"]
-        name = parts["field"]["const"]
-        entry = named.setdefault(name, Named(name))
-        fields |= {lowered(said): entry for said in _ways_to_say(name, parts["field"])}
-        aliases = parts["operator"]["enum"]
-        said = {lowered(phrase): a for phrase, a in described(parts["operator"]).items() if a in aliases}
-        entry.operators = {lowered(way): a for a in aliases for way in (words_of(a), a)} | entry.operators | said
-        entry.values |= _values(parts["value"])
-        entry.truths |= _truths(condition)
-        entry.is_truth |= parts["value"].get("type") == "boolean"
-        entry.equals = entry.equals or _alone(name, aliases, "equals")
-        entry.among = entry.among or _alone(name, aliases, "in")
-    if names is not None:
-        named = {"": Named("", values=names.said)}
-    steps = {lowered(said) for said in step_phrases}
-    of_fields = ({*entry.operators, *entry.values, *entry.truths} for entry in named.values())
-    phrases = {*fields, *steps}.union(*of_fields) - {""}
-    longest_first = "|".join(map(_as_typed, sorted(phrases, key=len, reverse=True))) or "(?!)"
-    called = names.names if names else {phrase: entry.name for phrase, entry in fields.items() if not entry.is_truth}
-    parts = _parts_of(called, {*phrases, *([names.title] if names else [])} - {*called})
-    any_part = "|".join(map(_as_typed, sorted(parts, key=len, reverse=True))) or "(?!)"
-    of_values = {said for said in said_around()["is"] if " " in said} - phrases if names else ()
-    around = rf"(?<!\w)(?:{'|'.join(map(_as_typed, sorted(of_values)))})(?!\w)" if of_values else "(?!)"
-    return Glossary(
-        fields,
-        list(named.values()),
-        steps,
-        re.compile(rf"{LEFT_ALONE}|{around}|(?<!\w)(?<!\bn')(?:(?P<said>{longest_first})|(?P<part>{any_part}))(?!\w)"),
-        {folded(phrase): phrase for phrase in sorted(phrases)} | {phrase: phrase for phrase in phrases},
-        Spelling({word: folded(word) for phrase in sorted(phrases) for word in re.findall(WORD, phrase)}),
-        names.truths if names else set(),
-        parts | {folded(word): phrase for word, phrase in parts.items()},
-    )
-
-
-def _parts_of(called: dict[str, str], others: Iterable[str]) -> dict[str, str]:
-    """Words that name one thing alone of those `called` so (phrase -> name) and stand in none of the `others`, each with its phrase."""
-    of: dict[str, dict[str, str]] = {}
-    for phrase, name in called.items():
-        for word in re.findall(WORD, phrase):
-            of.setdefault(word, {}).setdefault(name, phrase)
-    taken = {*called, *(word for phrase in others for word in re.findall(WORD, phrase))}
-    own = {word: phrases for word, phrases in of.items() if len(phrases) == 1 and word not in taken}
-    return {word: next(iter(phrases.values())) for word, phrases in own.items() if len(word) >= SHORTEST_PART}
-
-
 @cache
 def _around_part() -> tuple[re.Pattern[str], re.Pattern[str]]:
     """What may stand before a part of a name that means the whole, and a value behind it."""
     either = lambda words: "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
-    before = {word for kind in ("at", "the", "ask", "and", "only") for word in said_around()[kind]} - OF
+    before = {word for kind in ("at", "the", "ask", "and", "only") for word in said_around()[kind]}
+    before -= {*said_around()["of"]}  # they make a longer name
     return (
         re.compile(rf"(?:^|[,;:.(&]\s*|(?<!\w)(?:{either(before)})\s*)$"),
         re.compile(rf"(?:(?:{either(said_around()['at'])})\s+)?(?:{VALUE})"),
@@ -280,13 +97,6 @@ def _is_alone(owner: Named | None, text: str, start: int, end: int) -> bool:
     return bool(said) and before.search(text[max(0, start - FAR) : start]) is not None
 
 
-@lru_cache(maxsize=64)
-def _glossary_of_schema(text: str) -> Glossary:
-    schema = json.loads(text)
-    conditions = conditions_of(schema)
-    return glossary_of(conditions, step_phrases_of(schema), None if conditions else _names_in(schema))
-
-
 def linked(request: str, schema: str | Glossary) -> str:
     """The request with the spellings of `spellings_said` in brackets behind its phrases."""
     return with_notes(request, spellings_said(request, schema))
@@ -302,7 +112,7 @@ def spellings_said(request: str, schema: str | Glossary, of_time: Iterable[Note]
     names of properties and the values of enums are linked, said as words or as they are, and "yes" or "no" behind a property
     that is true or false. What is quoted, in brackets or said `of_time` is left alone.
     """
-    glossary = _glossary_of_schema(schema) if isinstance(schema, str) else schema
+    glossary = glossary_of_schema(schema) if isinstance(schema, str) else schema
     text, places = glossary.spelling.mended(lowered(request))
     times = [range(bisect_left(places, said.start), bisect_left(places, said.end)) for said in of_time]
     timed = {at for time in times for at in time}

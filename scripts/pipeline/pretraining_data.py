@@ -15,7 +15,8 @@ from typing import Any
 
 from pipeline.calendar import today_line
 from pipeline.dsl import answer_schema, condition_branches, conditions_of, describe, program
-from pipeline.linking import glossary_of, linked
+from pipeline.glossary import glossary_of
+from pipeline.linking import linked
 from pipeline.made_up_language import (
     GLUE,
     STYLES,

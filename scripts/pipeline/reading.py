@@ -27,7 +27,7 @@ SHORTEST_MENDED = 6
 def said_around() -> dict[str, tuple[str, ...]]:
     """config/reading.json: what people say around a value, of every language, by what it is: "is", "only", "and" ..."""
     languages = json.loads((CONFIG_DIR / "reading.json").read_text(encoding="utf-8")).values()
-    kinds = ("is", "only", "and", "thanks", "true", "false", "without", "ask", "at", "the")
+    kinds = ("is", "only", "and", "thanks", "true", "false", "without", "ask", "at", "the", "of")
     return {kind: tuple(dict.fromkeys(word for words in languages for word in words.get(kind, ()))) for kind in kinds}
 
 
