@@ -77,7 +77,7 @@ def copied(made: Path, folder: Path) -> Path:
 def ok(name: str, *args: str, **kwargs: Any) -> str:
     """What a stage that ends well says."""
     result = run_script(name, *args, **kwargs)
-    assert result.returncode == 0, result.stderr[-3000:]
+    assert result.returncode == 0, f"{name} ended with {result.returncode}: {result.stderr[-3000:]}"
     return result.stdout
 
 
