@@ -158,6 +158,13 @@ def test_behind_a_value_whose_field_is_left_out_stands_its_whole_condition(said,
     assert linked(re.sub(r" \[.*?\]", "", said), HIVES) == shown
 
 
+def test_a_condition_whose_operators_are_no_texts_is_none_of_the_shipped_form():
+    schema = json.loads(HIVES)
+    branches = schema["anyOf"][0]["properties"]["steps"]["items"]["properties"]["conditions"]["items"]["anyOf"]
+    branches[0]["properties"]["operator"] = {"enum": [1, None]}
+    assert linked("weak above 3", minify(schema)) == "weak [weak] above [queenAge above] 3"
+
+
 @pytest.mark.parametrize(
     ("said", "named"),
     [

@@ -100,8 +100,10 @@ def conditions_of(schema: Any) -> list[dict[str, Any]]:
 
 
 def _is_condition(parts: dict[str, Any]) -> bool:
-    mine = set(parts) == {"field", "operator", "value"} and all(isinstance(part, dict) for part in parts.values())
-    return mine and isinstance(parts["field"].get("const"), str) and bool(parts["operator"].get("enum"))
+    if set(parts) != {"field", "operator", "value"} or not all(isinstance(part, dict) for part in parts.values()):
+        return False
+    names = [parts["field"].get("const"), *parts["operator"].get("enum", ())]
+    return len(names) > 1 and all(isinstance(name, str) for name in names)
 
 
 def step_phrases_of(schema: Any) -> list[str]:

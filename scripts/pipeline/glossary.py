@@ -72,16 +72,8 @@ class Names(NamedTuple):
     title: str
 
 
-def _truths(condition: dict[str, Any]) -> dict[str, str]:
-    parts = condition["properties"]
-    if parts["value"].get("type") != "boolean":
-        return {}
-    whole = f"{parts['field']['const']} {parts['operator']['enum'][0]}"
-    said = described(parts["value"])
-    return {lowered(phrase): f"{whole} {value}" for phrase, value in said.items() if value in ("true", "false")}
-
-
-def _alone(name: str, aliases: list[str], canonical: str) -> str:
+def _operator_of(name: str, aliases: list[str], canonical: str) -> str:
+    """The field and the one of its operators that is this one, or "" where none is."""
     known = [alias for alias in aliases if alias in operators()[canonical].aliases]
     return f"{name} {known[0]}" if known else ""
 
@@ -118,10 +110,9 @@ def _names_in(schema: Any) -> Names:
                 found.setdefault(said, set()).add(name)
             open_schemas += [child for _, child in children(part)]
     known = {said: names.pop() for said, names in found.items() if len(names) == 1 and len(said) > 1}
-    names = {said: name for said, name in known.items() if name in kinds}
     return Names(
         known,
-        names,
+        {said: name for said, name in known.items() if name in kinds},
         {name for name, kind in kinds.items() if kind == {True}},
         lowered(str(own.get("title", "")) if isinstance(own, dict) else ""),
     )
@@ -149,10 +140,12 @@ def glossary_of(
         said = {lowered(phrase): a for phrase, a in described(parts["operator"]).items() if a in aliases}
         entry.operators = {lowered(way): a for a in aliases for way in (words_of(a), a)} | entry.operators | said
         entry.values |= _values(parts["value"])
-        entry.truths |= _truths(condition)
-        entry.is_truth |= parts["value"].get("type") == "boolean"
-        entry.equals = entry.equals or _alone(name, aliases, "equals")
-        entry.among = entry.among or _alone(name, aliases, "in")
+        if parts["value"].get("type") == "boolean":
+            entry.is_truth, entry.equals = True, f"{name} {aliases[0]}"
+            truths = {said: value for said, value in described(parts["value"]).items() if value in ("true", "false")}
+            entry.truths |= {lowered(said): f"{entry.equals} {value}" for said, value in truths.items()}
+        entry.equals = entry.equals or _operator_of(name, aliases, "equals")
+        entry.among = entry.among or _operator_of(name, aliases, "in")
     if names is not None:
         named = {"": Named("", values=names.said)}
     steps = {lowered(said) for said in step_phrases}

@@ -78,8 +78,9 @@ class Phrases(list[Found]):
 def _around_part() -> tuple[re.Pattern[str], re.Pattern[str]]:
     """What may stand before a part of a name that means the whole, and a value behind it."""
     either = lambda words: "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
-    before = {word for kind in ("at", "the", "ask", "and", "only") for word in said_around()[kind]}
-    before -= {*said_around()["of"]}  # they make a longer name
+    before = {
+        word for kind in ("at", "the", "ask", "and", "only") for word in said_around()[kind]
+    }  # "of" makes a longer name
     return (
         re.compile(rf"(?:^|[,;:.(&]\s*|(?<!\w)(?:{either(before)})\s*)$"),
         re.compile(rf"(?:(?:{either(said_around()['at'])})\s+)?(?:{VALUE})"),
@@ -186,7 +187,7 @@ def _true_by_name(own: Named, text: str, found: Phrases, index: int) -> str | No
     one, after = found[index], found[index + 1].phrase if index + 1 < len(found) else None
     last, before = found[index - 1].phrase if index else None, text[max(0, one.start - FAR) : one.start]
     said = after in own.operators or {last, after} & own.truths.keys()
-    if said or not own.is_truth or not own.equals or TRUTH_NEXT.match(text, one.end) or TRUTH_BEFORE.search(before):
+    if said or not own.is_truth or TRUTH_NEXT.match(text, one.end) or TRUTH_BEFORE.search(before):
         return None
     return f"{own.equals} {'false' if denied(before) else 'true'}"
 

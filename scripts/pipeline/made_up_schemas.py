@@ -39,6 +39,8 @@ LINKS, ANDS = (11, 40), (12, 12)
 """Seed and number of the words that all documents have between a name and its value and between items.
 
 Few of them are said: rules take such words of real languages away (`config/reading.json`), so that prompts hardly have them."""
+NEAR = (0, 1, 3, 7, 20, 31, 365, 730)
+"""Days between two of a row whose dates are alike."""
 
 
 @dataclass
@@ -47,10 +49,6 @@ class Part:
 
     schema: dict[str, Any]
     say: Say
-
-
-NEAR = (0, 1, 3, 7, 20, 31, 365, 730)
-"""Days between two of a row whose dates are alike."""
 
 
 class AnySchema:

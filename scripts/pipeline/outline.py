@@ -51,7 +51,7 @@ NUMBER_LAST = re.compile(r"(?<![\w.,-])-?\d[\d.,]*\s+$")
 NUMBER_NEXT = re.compile(rf"[ :=]*(?:{WORD} ){{0,2}}\d")
 """A number right before a name, and one that is said of it."""
 FAR = 60
-"""Characters before a value in which a part may begin."""
+"""Characters before a value in which a part may begin, and behind a name in which it is said to be true or false."""
 ONE_DAY = re.compile(r"(\S+) \1")
 """A time span of one day."""
 SIGN, TO_SIGN, DIGIT = re.compile(r"[,;]\s"), re.compile("[^,;]*"), re.compile(r"\d")

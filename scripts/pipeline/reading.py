@@ -46,13 +46,13 @@ def _between_parts() -> re.Pattern[str]:
 
 @cache
 def _around_part() -> re.Pattern[str]:
-    asking = rf"(?:{_around(('ask', 'the', 'thanks'))})(?:(?<=['\u2019])|(?![\w'\u2019]))"
-    return re.compile(rf"^\s*(?:{asking}[\s!.]*)+|(?:(?<!\S)(?:{_around(('the',))})\s*)+$", re.IGNORECASE)
+    asking = rf"(?:{_around(('ask', 'the', 'of', 'thanks'))})(?:(?<=['\u2019])|(?![\w'\u2019]))"
+    return re.compile(rf"^\s*(?:{asking}[\s!.]*)+|(?:(?<!\S)(?:{_around(('the', 'of'))})\s*)+$", re.IGNORECASE)
 
 
 @cache
 def _between_values() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    words = rf"(?:{_around(('at', 'the'))})"
+    words = rf"(?:{_around(('at', 'the', 'of'))})"
     begins = rf"(?:(?P<sign>[,;]\s+)(?:{words}\s+)*|\s+(?:{words}\s+)+)$"
     return re.compile(begins, re.IGNORECASE), re.compile(rf"\s*(?:[,;)}}]|$|\s{words}(?!\w))", re.IGNORECASE)
 
@@ -93,7 +93,7 @@ def value_in(said: str, *, listed: bool) -> str:
     before, after = _around(("is", "only") if listed else ("is",)), _around(("at", "and"))
     said = re.sub(rf"(?:^|\s*[,.;])\s*(?:{_around(('thanks',))})[\s!.]*$|[\s:,;]+$", "", said, flags=re.IGNORECASE)
     said = re.sub(rf"^(?:[\s:=,;]|(?:{before})(?!\w)|(?:{_around(('at',))})\s+(?=\d))+", "", said, flags=re.IGNORECASE)
-    said = re.sub(rf"(?<=\S)\s+(?:{after})(?:\s+(?:{_around(('the',))}))*$", "", said, flags=re.IGNORECASE)
+    said = re.sub(rf"(?<=\S)\s+(?:{after})(?:\s+(?:{_around(('the', 'of'))}))*$", "", said, flags=re.IGNORECASE)
     if not listed:
         return said
     joint = rf"\s*,\s+(?:(?:{_around(('and',))})\s+)?|\s+(?:{_around(('and',))}|[&+;])\s+"
