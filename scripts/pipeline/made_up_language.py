@@ -1,8 +1,8 @@
 """A made-up language: the words of the embedded base's documents and how each document says conditions with them.
 
-No word of it is drawn from a shipped domain, nor from the embedded teacher's phrase book; dates have the names of months. What the base is to learn is to find a
-phrase in the schema's descriptions wherever it stands in a request, so nearly all about requests differs from document
-to document: a `Manner` is drawn for each.
+No word of it is drawn from a shipped domain, nor from the embedded teacher's phrase book; dates have the names of
+months. What the base is to learn is to find a phrase in the schema's descriptions wherever it stands in a request, so
+nearly all about requests differs from document to document: a `Manner` is drawn for each.
 """
 
 from __future__ import annotations
@@ -221,7 +221,11 @@ class Manner:
         self.between_items = (rng.choice((" / ", ", ", " | ")), word())
         self.nor = word() if listed else self.between_items[1]
         self.between_ends = rng.choice((" .. ", " - ", word(), word()))
-        self.joiners = (rng.choice((" & ", ", ", " + ")), word())
+        self.short = rng.choice((0.0, 0.5, 0.8)) if listed and not self.made_up_aliases else 0.0
+        """How often the field of a condition is left out, where rules tell it."""
+        self.left_out: list[str] = []
+        """How the links of the conditions begin whose fields have been left out."""
+        self.joiners = (rng.choice((" & ", ", ", " + ")), " " if self.short and rng.random() < 0.5 else word())
         self.between_steps, self.step_phrases = self._between_steps()
         self.of_names = (words.word(), words.word()), (words.word(0.15), words.word(0.15))
         said = lambda *forms: rng.choice(forms).format(w=words.word(), v=words.word(), d="{d}", e="{e}", n="{n}")
@@ -431,7 +435,7 @@ class Manner:
         """How a condition on the field is said, the condition, and what was looked up for it: phrase -> spelling.
 
         A truth value with phrases of its own may stand for the whole condition, as in "not paid"; a list may be said with
-        the copula alone, as in "is red or blue".
+        the copula alone, as in "is red or blue". Where the field is left out that is noted in `left_out`.
         """
         rng, spec = self.rng, entry.spec
         shapes = {name: operators()[name].shape for name in spec.operators}
@@ -440,6 +444,9 @@ class Manner:
         condition = {"field": spec.name, "operator": spec.operators[canonical], "value": value}
         if said in spec.hints and spec.type == "boolean" and rng.random() < 0.75:
             return said, condition, {said: spec.hints[said]}
+        if rng.random() < self.short and (short := self._without_field(entry, canonical, said, value)):
+            self.left_out.append(f"[{spec.name} {spec.operators[canonical]}")
+            return short, condition, {part: spec.hints[part] for part in parts if part in spec.hints}
         way, said = self._said_of_list(rng.choice(entry.ways[canonical]), canonical, said, parts)
         phrase = rng.choice(spec.phrases)
         looked_up = {phrase: spec.name}
@@ -447,6 +454,25 @@ class Manner:
             looked_up[way.key] = spec.operators[canonical]
         looked_up |= {part: spec.hints[part] for part in parts if part in spec.hints}
         return self._place(phrase, way, said), condition, looked_up
+
+    def _without_field(self, entry: Field, canonical: str, said: str, value: Any) -> str | None:
+        """The condition without its field: what is listed, what is true by its name, or a value behind its operator.
+
+        None where it cannot be said so. Words that mean nothing stand before or behind it now and then.
+        """
+        rng, spec = self.rng, entry.spec
+        way = rng.choice(entry.ways[canonical])
+        if canonical == "in" or (canonical == "equals" and spec.type == "enum"):
+            text = said
+        elif spec.type == "boolean":
+            text = rng.choice(spec.phrases) if value else ""
+        else:
+            text = f"{way.before} {said}" if operators()[canonical].shape == "one" and not way.after else ""
+        filler = (
+            " ".join(self.words.more().word() for _ in range(rng.choice((1, 1, 2, 3)))) if rng.random() < 0.3 else ""
+        )
+        parts = (filler, text) if rng.random() < 0.5 else (text, filler)
+        return " ".join(filter(None, parts)) if text else None
 
     def _said_of_list(self, way: Way, canonical: str, said: str, parts: list[str]) -> tuple[Way, str]:
         """The way and the values, now and then of a list that the copula alone stands before."""

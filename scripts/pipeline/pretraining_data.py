@@ -10,12 +10,15 @@ sequences that teach induction (in-context copying, Olsson et al. 2022, arXiv 22
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
+from functools import partial
 from typing import Any
 
 from pipeline.calendar import today_line
 from pipeline.dsl import answer_schema, condition_branches, conditions_of, describe, program
-from pipeline.glossary import glossary_of
+from pipeline.glossary import Glossary, glossary_of
 from pipeline.linking import linked
 from pipeline.made_up_language import (
     GLUE,
@@ -55,8 +58,8 @@ def schema_document(
     schema = answer_schema([entry.spec for entry in fields], manner.step_phrases)
     glossary = glossary_of(conditions_of(schema), manner.step_phrases) if links else None
     today = draw_day(rng)
-    result = []
-    for _ in range(rows):
+
+    def row() -> tuple[str, str]:
         row_words = words.more()
         said_steps, steps = [], []
         for _ in range(rng.choice((1, 1, 2) if short else (1, 1, 1, 1, 2, 2, 3))):
@@ -71,10 +74,23 @@ def schema_document(
             step = rng.choice(said_steps)
             step[rng.randrange(len(step))] = bad
         text = rng.choice(manner.between_steps).join(manner.join(step) for step in said_steps)
-        text = text if simple else manner.request(row_words, text, said)
+        return text if simple else manner.request(row_words, text, said), minify(ast)
+
+    result = [_with_links(row, manner, glossary) for _ in range(rows)]
+    return Document([(render_content(schema, text, today), answer) for text, answer in result])
+
+
+def _with_links(row: Callable[[], tuple[str, str]], manner: Manner, glossary: Glossary | None) -> tuple[str, str]:
+    """A row of request and answer with links in the request, where it has a `glossary`.
+
+    It is drawn again until rules find the whole of each condition that leaves its field out.
+    """
+    while True:
+        manner.left_out.clear()
+        text, answer = row()
         text = linked(text, glossary) if glossary else text
-        result.append((render_content(schema, text, today), minify(ast)))
-    return Document(result)
+        if all(text.count(link) == manner.left_out.count(link) for link in manner.left_out):
+            return text, answer
 
 
 def list_document(rng: random.Random, rows: int) -> Document:
@@ -227,23 +243,20 @@ def conditions_document(
     branches = [branch for entry in fields for branch in condition_branches(entry.spec)]
     schema = {"type": "array", "items": {"anyOf": branches}}
     glossary = glossary_of(branches) if links else None
-    result = []
-    for _ in range(rows):
+
+    def row() -> tuple[str, str]:
         asked = [rng.choice(fields) for _ in range(rng.choice((1, 1, 2, 2, 3)))]
         if names_only:
-            request = manner.join([rng.choice(entry.spec.phrases) for entry in asked])
-            names = minify([entry.spec.name for entry in asked])
-            result.append((f"Schema: {minify(schema)}\nRequest: fields {request}", names))
-        else:
-            if picked:
-                asked[rng.randrange(len(asked))] = fields[0]
-            if rng.random() < refused:
-                request, answer, _ = _refused(manner, words.more(), asked, fields)
-            else:
-                request, answer, _ = _conditions(rng, manner, words.more(), asked, described)
-            request = linked(request, glossary) if glossary else request
-            result.append((f"Schema: {minify(schema)}\n{request}", answer))
-    return Document(result)
+            said = manner.join([rng.choice(entry.spec.phrases) for entry in asked])
+            return f"Request: fields {said}", minify([entry.spec.name for entry in asked])
+        if picked:
+            asked[rng.randrange(len(asked))] = fields[0]
+        if rng.random() < refused:
+            return _refused(manner, words.more(), asked, fields)[:2]
+        return _conditions(rng, manner, words.more(), asked, described)[:2]
+
+    result = [_with_links(row, manner, glossary) for _ in range(rows)]
+    return Document([(f"Schema: {minify(schema)}\n{request}", answer) for request, answer in result])
 
 
 def _conditions(
@@ -287,6 +300,16 @@ def small_rows(
     for: after an item of a list has been written, the next is found by going back from its spelling to the request.
     With `links` spellings stand behind the phrases of a request, as in a prompt.
     """
+
+    def row(manner: Manner, words: Words, asked: list[Field], fields: list[Field]) -> tuple[str, str]:
+        if rng.random() < refused:
+            request, answer, found = _refused(manner, words, asked, fields)
+        else:
+            request, answer, found = _conditions(rng, manner, words, asked, described)
+        if rng.random() < checked:
+            return f"Checked {request}", f"{minify(describe(found))} {answer}"
+        return request, answer
+
     result = []
     for _ in range(rows):
         words = Words(rng, rng.choice((1, 1, 2)))
@@ -299,13 +322,8 @@ def small_rows(
             asked[rng.randrange(len(asked))] = fields[0]
             rng.shuffle(fields)
         branches = [branch for entry in fields for branch in condition_branches(entry.spec)]
-        if rng.random() < refused:
-            request, answer, found = _refused(manner, words, asked, fields)
-        else:
-            request, answer, found = _conditions(rng, manner, words, asked, described)
-        if rng.random() < checked:
-            request, answer = f"Checked {request}", f"{minify(describe(found))} {answer}"
-        request = linked(request, glossary_of(branches)) if links else request
+        glossary = glossary_of(branches) if links else None
+        request, answer = _with_links(partial(row, manner, words, asked, fields), manner, glossary)
         result.append((f"{minify([branch['properties'] for branch in branches])}\n{request}", answer))
     return Document(result)
 
@@ -360,6 +378,16 @@ def timed_rows(rng: random.Random, rows: int, size: tuple[int, int] = (1, 2), *,
     The answer is the conditions and, where one is said, the time span: its days stand in the request, between others.
     `links` as in `small_rows`.
     """
+
+    def row(manner: Manner, words: Words, fields: list[Field], today: date) -> tuple[str, str]:
+        pairs = [manner.condition(words, entry)[:2] for entry in rng.choices(fields, k=rng.choice((1, 1, 2)))]
+        answer: dict[str, Any] = {"conditions": [condition for _, condition in pairs]}
+        said = None
+        if rng.random() < 0.8:
+            said, (start, end) = manner.timeframe(words, today)
+            answer["timeframe"] = {"start": start, "end": end}
+        return manner.request(words, manner.join([text for text, _ in pairs]), said), minify(answer)
+
     result = []
     for _ in range(rows):
         words = Words(rng)
@@ -367,16 +395,10 @@ def timed_rows(rng: random.Random, rows: int, size: tuple[int, int] = (1, 2), *,
         today = draw_day(rng)
         fields = [manner.field() for _ in range(rng.randint(*size))]
         branches = [branch for entry in fields for branch in condition_branches(entry.spec)]
+        glossary = glossary_of(branches) if links else None
+        request, answer = _with_links(partial(row, manner, words, fields, today), manner, glossary)
         table = minify([branch["properties"] for branch in branches])
-        pairs = [manner.condition(words, entry)[:2] for entry in rng.choices(fields, k=rng.choice((1, 1, 2)))]
-        answer: dict[str, Any] = {"conditions": [condition for _, condition in pairs]}
-        said = None
-        if rng.random() < 0.8:
-            said, (start, end) = manner.timeframe(words, today)
-            answer["timeframe"] = {"start": start, "end": end}
-        request = manner.request(words, manner.join([text for text, _ in pairs]), said)
-        request = linked(request, glossary_of(branches)) if links else request
-        result.append((f"{table}\nToday: {today_line(today)}\nRequest: {request}", minify(answer)))
+        result.append((f"{table}\nToday: {today_line(today)}\nRequest: {request}", answer))
     return Document(result)
 
 
