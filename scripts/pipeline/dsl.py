@@ -55,6 +55,12 @@ def operators() -> dict[str, Operator]:
 
 
 @cache
+def canonical_names() -> dict[str, str]:
+    """The canonical name of the operator that bears a name: "gt" -> "greater"."""
+    return {alias: name for name, operator in operators().items() for alias in operator.aliases}
+
+
+@cache
 def _template() -> dict[str, Any]:
     return json.loads((CONFIG_DIR / "ast_template.json").read_text(encoding="utf-8"))
 

@@ -10,12 +10,12 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
-from pipeline.dsl import can_refuse, conditions_of, described, operators, said_for, step_phrases_of
+from pipeline.dsl import can_refuse, canonical_names, conditions_of, described, said_for, step_phrases_of
 from pipeline.json_schemas import children
-from pipeline.reading import LEFT_ALONE, WORD, Spelling, folded, lowered, said_around, words_of
+from pipeline.reading import LEFT_ALONE, WORD, Spelling, folded, lowered, said_around, said_for_operators, words_of
 
 SHORTEST_PART = 3
 """Letters of a word that names a field by itself, as "queen" does "queen age"."""
@@ -33,11 +33,20 @@ class Named:
     operators: dict[str, str] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
     truths: dict[str, str] = field(default_factory=dict)
-    equals: str = ""
-    """The field and its operator for one value, said of a value that stands alone; empty where it has none."""
-    among: str = ""
-    """As `equals`, for the first of several values."""
+    aliases: dict[str, str] = field(default_factory=dict)
+    """Canonical name of an operator -> what it is called here, where that is a known name."""
     is_truth: bool = False
+    is_text: bool = False
+
+    @cached_property
+    def any_operator(self) -> re.Pattern[str]:
+        """What is said for any of the operators."""
+        said = sorted(self.operators, key=len, reverse=True)
+        return re.compile(rf"(?:{'|'.join(map(re.escape, said)) or '(?!)'})(?!\w)")
+
+    def whole(self, canonical: str) -> str:
+        """How a whole condition with this operator begins, or "" where the field does not have it under a known name."""
+        return f"{self.name} {self.aliases[canonical]}" if canonical in self.aliases else ""
 
 
 @dataclass
@@ -72,12 +81,6 @@ class Names(NamedTuple):
     title: str
 
 
-def _operator_of(name: str, aliases: list[str], canonical: str) -> str:
-    """The field and the one of its operators that is this one, or "" where none is."""
-    known = [alias for alias in aliases if alias in operators()[canonical].aliases]
-    return f"{name} {known[0]}" if known else ""
-
-
 def _values(schema: dict[str, Any]) -> dict[str, str]:
     """What is said for the values of an enum, or of a list of them, lower case -> spelling."""
     scalar = schema.get("items", schema)
@@ -87,6 +90,23 @@ def _values(schema: dict[str, Any]) -> dict[str, str]:
     known = [value for value in scalar.get("enum", ()) if isinstance(value, str)]
     found = {lowered(phrase): value for value in known for phrase in (words_of(value), value)}
     return found | {lowered(phrase): value for phrase, value in said.items() if value in known}
+
+
+def _denied(truths: dict[str, str]) -> dict[str, str]:
+    """What the opposites of words for true are called: "unpaid", "non-paid" -> "false"."""
+    words = [said for said, value in truths.items() if value == "true" and re.fullmatch(WORD, said)]
+    return {f"{un}{word}": "false" for word in words for un in said_around()["un"]}
+
+
+def _common(entry: Named) -> dict[str, str]:
+    """What people say for the field's operators whatever its schema lists, phrase -> what the operator is called here."""
+    return {said: a for name, a in entry.aliases.items() for said in said_for_operators().get(name, ())}
+
+
+def _read_as_they_are() -> dict[str, str]:
+    """Words that are read as no others: "dessus" is a letter from "dessous"."""
+    said = (phrase for phrases in said_for_operators().values() for phrase in phrases)
+    return {word: word for phrase in said for word in re.findall(WORD, phrase)}
 
 
 def _ways_to_say(name: str, schema: Any) -> tuple[str, ...]:
@@ -140,15 +160,22 @@ def glossary_of(
         said = {lowered(phrase): a for phrase, a in described(parts["operator"]).items() if a in aliases}
         entry.operators = {lowered(way): a for a in aliases for way in (words_of(a), a)} | entry.operators | said
         entry.values |= _values(parts["value"])
+        entry.aliases |= {canonical_names()[a]: a for a in reversed(aliases) if a in canonical_names()}
+        entry.is_text |= parts["value"].get("type") == "string" and "format" not in parts["value"]
         if parts["value"].get("type") == "boolean":
-            entry.is_truth, entry.equals = True, f"{name} {aliases[0]}"
+            entry.is_truth, entry.aliases["equals"] = True, aliases[0]
+            called = dict.fromkeys(_ways_to_say(name, parts["field"]), "true")
             truths = {said: value for said, value in described(parts["value"]).items() if value in ("true", "false")}
-            entry.truths |= {lowered(said): f"{entry.equals} {value}" for said, value in truths.items()}
-        entry.equals = entry.equals or _operator_of(name, aliases, "equals")
-        entry.among = entry.among or _operator_of(name, aliases, "in")
+            truths = _denied(called | truths) | truths
+            entry.truths |= {lowered(said): f"{entry.whole('equals')} {value}" for said, value in truths.items()}
     if names is not None:
         named = {"": Named("", values=names.said)}
     steps = {lowered(said) for said in step_phrases}
+    steps |= {said for said in said_around()["step"] if steps}
+    listed = {*fields, *steps}.union(*({*entry.operators, *entry.values, *entry.truths} for entry in named.values()))
+    taken = listed - {said for entry in named.values() for said in entry.operators}
+    for entry in named.values():
+        entry.operators = {way: a for way, a in _common(entry).items() if way not in taken} | entry.operators
     of_fields = ({*entry.operators, *entry.values, *entry.truths} for entry in named.values())
     phrases = {*fields, *steps}.union(*of_fields) - {""}
     longest_first = "|".join(map(_as_typed, sorted(phrases, key=len, reverse=True))) or "(?!)"
@@ -163,7 +190,9 @@ def glossary_of(
         steps,
         re.compile(rf"{LEFT_ALONE}|{around}|(?<!\w)(?<!\bn')(?:(?P<said>{longest_first})|(?P<part>{any_part}))(?!\w)"),
         {folded(phrase): phrase for phrase in sorted(phrases)} | {phrase: phrase for phrase in phrases},
-        Spelling({word: folded(word) for phrase in sorted(phrases) for word in re.findall(WORD, phrase)}),
+        Spelling(
+            {word: folded(word) for phrase in sorted(listed) for word in re.findall(WORD, phrase)}, _read_as_they_are()
+        ),
         names.truths if names else set(),
         parts | {folded(word): phrase for word, phrase in parts.items()},
     )

@@ -87,7 +87,8 @@ class Speaker:
     """Sentences for one schema in one language.
 
     `fields` are a d_02 row's fields (name, type, words, operators, values). At most `phrasings` of the ways to say a
-    condition, to join conditions or steps and to name a period are said, the first of the phrase book; all are read.
+    condition with its field, to join conditions or steps and to name a period are said, the first of the phrase book; all are
+    read.
     """
 
     def __init__(self, fields: list[dict[str, Any]], language: str, phrasings: int | None = None) -> None:
@@ -118,15 +119,20 @@ class Speaker:
         return str(value).replace(".", self.book["decimal"])
 
     def _ways_to_say(self, entry: dict[str, Any], canonical: str, value: Any) -> list[str]:
-        """Templates for a condition, without the field only where no other field has a value of the same name."""
-        ways = templates(self.language, canonical, entry["type"])[: self.phrasings]
-        if entry["type"] != "enum":
-            return ways
-        others = (other for other in self.fields.values() if other is not entry)
+        """Templates for a condition: `phrasings` with its field, and those without it where nothing else can be meant."""
+        ways = templates(self.language, canonical, entry["type"])
+        with_field = [template for template in ways if "{f}" in template][: self.phrasings]
+        without = [template for template in ways if "{f}" not in template]
+        return with_field + without if not with_field or self._is_told(entry, canonical, value) else with_field
+
+    def _is_told(self, entry: dict[str, Any], canonical: str, value: Any) -> bool:
+        """Whether no other field has the operator or, where values have names, a value of the same name."""
+        others = [other for other in self.fields.values() if other is not entry]
+        if not entry.get("values"):
+            return not any(canonical in other["operators"] for other in others)
         taken = {known["words"][self.language] for other in others for known in other.get("values", ())}
         values = value if isinstance(value, list) else [value]
-        said = {known["words"][self.language] for known in entry["values"] if known["value"] in values}
-        return [template for template in ways if "{f}" in template] if said & taken else ways
+        return taken.isdisjoint(k["words"][self.language] for k in entry["values"] if k["value"] in values)
 
     def _say_condition(self, entry: dict[str, Any], canonical: str, value: Any, rng: random.Random) -> str:
         template = rng.choice(self._ways_to_say(entry, canonical, value))
@@ -253,6 +259,7 @@ class Speaker:
             for entry in self.fields.values()
             for canonical in entry["operators"]
             for template in templates(self.language, canonical, entry["type"])
+            if "{f}" in template or self._is_told(entry, canonical, [])
         ]  # fmt: skip
 
     def _field_regex(self, entry: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.paths import CONFIG_DIR
 
@@ -23,12 +23,28 @@ SHORTEST_MENDED = 6
 """Letters of the shortest words of which one is read as the other; too many shorter ones are near each other."""
 
 
+KINDS = ("is", "only", "and", "thanks", "true", "false", "without", "ask", "at", "the", "of", "before", "un", "step")
+
+
+@cache
+def _languages() -> list[dict[str, Any]]:
+    """config/reading.json, language by language."""
+    return list(json.loads((CONFIG_DIR / "reading.json").read_text(encoding="utf-8")).values())
+
+
 @cache
 def said_around() -> dict[str, tuple[str, ...]]:
-    """config/reading.json: what people say around a value, of every language, by what it is: "is", "only", "and" ..."""
-    languages = json.loads((CONFIG_DIR / "reading.json").read_text(encoding="utf-8")).values()
-    kinds = ("is", "only", "and", "thanks", "true", "false", "without", "ask", "at", "the", "of")
-    return {kind: tuple(dict.fromkeys(word for words in languages for word in words.get(kind, ()))) for kind in kinds}
+    """What people say around a value, of every language, by what it is: "is", "only", "and" ..."""
+    return {
+        kind: tuple(dict.fromkeys(word for words in _languages() for word in words.get(kind, ()))) for kind in KINDS
+    }
+
+
+@cache
+def said_for_operators() -> dict[str, tuple[str, ...]]:
+    """What people say for an operator whatever a schema lists, of every language, by its canonical name."""
+    names = dict.fromkeys(name for words in _languages() for name in words["operators"])
+    return {name: tuple(word for words in _languages() for word in words["operators"].get(name, ())) for name in names}
 
 
 @cache
