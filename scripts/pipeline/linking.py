@@ -20,7 +20,7 @@ from typing import NamedTuple
 from pipeline.calendar import read_day
 from pipeline.dsl import STEP, canonical_names
 from pipeline.glossary import Glossary, Named, glossary_of_schema
-from pipeline.reading import QUOTED, WORD, Note, denied, folded, lowered, said_around, with_notes
+from pipeline.reading import QUOTED, WORD, Note, denied, folded, lowered, said_around, said_for_operators, with_notes
 
 MISSING = "?"
 """What stands behind the words between a field and a value that are none of the field's operators."""
@@ -124,6 +124,13 @@ def _counts_before() -> re.Pattern[str]:
 def _part_ends() -> re.Pattern[str]:
     """That no word follows which may belong to a part of a name."""
     return re.compile(rf"\s*(?:[,;.!?)&]|$|(?:{_either('at', 'and', 'step', 'thanks')})(?!\w))")
+
+
+@cache
+def _excepting() -> re.Pattern[str]:
+    """What says that a value behind it is not meant."""
+    said = "|".join(map(re.escape, {*said_for_operators()["not_equals"], *said_around()["without"]}))
+    return re.compile(rf"(?<!\w)(?:{said})\s+(?:(?:{_either('the')})(?:(?<=')|\s+))?$")
 
 
 @cache
@@ -310,7 +317,8 @@ def _whole(entry: Named, text: str, found: Phrases, index: int) -> str | None:
         denies = several and operator == entry.aliases.get("not_equals")
         whole = entry.whole("not_in") if denies else f"{entry.name} {operator}"
     else:
-        whole = "" if denied(text[max(0, one.start - FAR) : one.start]) else entry.whole("in" if several else "equals")
+        is_excepted = _excepting().search(text[max(0, one.start - FAR) : one.start])
+        whole = "" if is_excepted else entry.whole("in" if several else "equals")
     return f"{whole} {value}" if whole else value
 
 
