@@ -48,27 +48,27 @@ def said_for_operators() -> dict[str, tuple[str, ...]]:
 
 
 @cache
-def _around(kinds: tuple[str, ...]) -> str:
-    """A regex for the words of these kinds, the longest first."""
+def any_of(*kinds: str) -> str:
+    """A regex for what people say around values of these kinds, the longest first."""
     words = sorted((word for kind in kinds for word in said_around()[kind]), key=len, reverse=True)
     return "|".join(word.replace("'", "['\u2019]") for word in words)
 
 
 @cache
 def _between_parts() -> re.Pattern[str]:
-    at = rf"(?<!\w)(?:{_around(('at',))})(?!\w)"
+    at = rf"(?<!\w)(?:{any_of('at')})(?!\w)"
     return re.compile(rf"{LEFT_ALONE}|(?P<end>[,;](?!\S)|[:=]\s+(?!{QUOTED})|[(){{}}]|{at})", re.IGNORECASE)
 
 
 @cache
 def _around_part() -> re.Pattern[str]:
-    asking = rf"(?:{_around(('ask', 'the', 'of', 'thanks'))})(?:(?<=['\u2019])|(?![\w'\u2019]))"
-    return re.compile(rf"^\s*(?:{asking}[\s!.]*)+|(?:(?<!\S)(?:{_around(('the', 'of'))})\s*)+$", re.IGNORECASE)
+    asking = rf"(?:{any_of('ask', 'the', 'of', 'thanks')})(?:(?<=['\u2019])|(?![\w'\u2019]))"
+    return re.compile(rf"^\s*(?:{asking}[\s!.]*)+|(?:(?<!\S)(?:{any_of('the', 'of')})\s*)+$", re.IGNORECASE)
 
 
 @cache
 def _between_values() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    words = rf"(?:{_around(('at', 'the', 'of'))})"
+    words = rf"(?:{any_of('at', 'the', 'of')})"
     begins = rf"(?:(?P<sign>[,;]\s+)(?:{words}\s+)*|\s+(?:{words}\s+)+)$"
     return re.compile(begins, re.IGNORECASE), re.compile(rf"\s*(?:[,;)}}]|$|\s{words}(?!\w))", re.IGNORECASE)
 
@@ -85,7 +85,7 @@ def part_ends(request: str, at: int) -> bool:
 
 def denied(before: str) -> re.Match[str] | None:
     """What denies a name at the end of the text before it: "not", "without"."""
-    return re.search(rf"(?<!\w)(?:{_around(('without',))})\s+$", before, re.IGNORECASE)
+    return re.search(rf"(?<!\w)(?:{any_of('without')})\s+$", before, re.IGNORECASE)
 
 
 def parts_of(said: str) -> list[str]:
@@ -106,20 +106,20 @@ def value_in(said: str, *, listed: bool) -> str:
 
     Items of lists are joined in one way: "a, b and c" -> "a & b & c". What is quoted is left alone.
     """
-    before, after = _around(("is", "only") if listed else ("is",)), _around(("at", "and"))
-    said = re.sub(rf"(?:^|\s*[,.;])\s*(?:{_around(('thanks',))})[\s!.]*$|[\s:,;]+$", "", said, flags=re.IGNORECASE)
-    said = re.sub(rf"^(?:[\s:=,;]|(?:{before})(?!\w)|(?:{_around(('at',))})\s+(?=\d))+", "", said, flags=re.IGNORECASE)
-    said = re.sub(rf"(?<=\S)\s+(?:{after})(?:\s+(?:{_around(('the', 'of'))}))*$", "", said, flags=re.IGNORECASE)
+    before, after = any_of("is", "only") if listed else any_of("is"), any_of("at", "and")
+    said = re.sub(rf"(?:^|\s*[,.;])\s*(?:{any_of('thanks')})[\s!.]*$|[\s:,;]+$", "", said, flags=re.IGNORECASE)
+    said = re.sub(rf"^(?:[\s:=,;]|(?:{before})(?!\w)|(?:{any_of('at')})\s+(?=\d))+", "", said, flags=re.IGNORECASE)
+    said = re.sub(rf"(?<=\S)\s+(?:{after})(?:\s+(?:{any_of('the', 'of')}))*$", "", said, flags=re.IGNORECASE)
     if not listed:
         return said
-    joint = rf"\s*,\s+(?:(?:{_around(('and',))})\s+)?|\s+(?:{_around(('and',))}|[&+;])\s+"
+    joint = rf"\s*,\s+(?:(?:{any_of('and')})\s+)?|\s+(?:{any_of('and')}|[&+;])\s+"
     return re.sub(rf"{LEFT_ALONE}|(?P<joint>{joint})", lambda found: " & " if found["joint"] else found[0], said)
 
 
 @cache
 def _counts() -> tuple[re.Pattern[str], re.Pattern[str]]:
     one = r"(\d+(?:\.\d+)?)(?:\s?[x\u00d7])?\s+([^\W\d_][^\d,;:(){}]*)"
-    return re.compile(one), re.compile(rf"(?<!\s)\s+(?:{_around(('and',))}|[&+])\s+", re.IGNORECASE)
+    return re.compile(one), re.compile(rf"(?<!\s)\s+(?:{any_of('and')}|[&+])\s+", re.IGNORECASE)
 
 
 def counts_in(part: str) -> list[tuple[str, str]]:
