@@ -1,4 +1,5 @@
-"""What an hour of hardware buys: rows an hour of each stage of a finished run, and the hours of 10,000, 1 and 100 million.
+"""What an hour of hardware buys: rows an hour of each stage of a finished run, and the hours of 10,000, 1 and 100
+million.
 
 Seconds and rows stand in the records beside the run's artifacts; a stage's start-up counts, so that small runs say too
 little. `--price` turns hours into money.
@@ -21,7 +22,8 @@ WANTED = (10_000, 1_000_000, 100_000_000)
 
 
 def rates(root: Path) -> list[dict[str, Any]]:
-    """{"stage", "rows", "seconds", "rows_an_hour", "peak_memory_mib"} of each stage of the run that has rows, or pairs."""
+    """{"stage", "rows", "seconds", "rows_an_hour", "peak_memory_mib"} of each stage of the run that has rows, or
+    pairs."""
     found = []
     for path in sorted(root.rglob("*.meta.json")):
         if "replaced" in path.relative_to(root).parts:

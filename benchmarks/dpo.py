@@ -1,8 +1,9 @@
 """DPO: TRL's DPOTrainer as shipped (LoRA, reference precomputed) against the trainer of this project.
 
-Same pairs, same order, same updates. K pairs of one schema share a prefix of P tokens; chosen and rejected are the last L
-of S tokens after it. TRL computes its reference as the base under the adapter, ours as the policy that is handed in; with
-a fresh adapter the two are the same. The losses of every step are compared. The first step is left out of the times.
+Same pairs, same order, same updates. K pairs of one schema share a prefix of P tokens; chosen and rejected are the last
+L of S tokens after it. TRL computes its reference as the base under the adapter, ours as the policy that is handed in;
+with a fresh adapter the two are the same. The losses of every step are compared. The first step is left out of the
+times.
 
     uv run python benchmarks/dpo.py
     uv run python benchmarks/dpo.py --model gemma3-270m-random --steps 2 --rows 2

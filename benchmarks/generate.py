@@ -1,8 +1,8 @@
 """Decoding: `model.generate` row by row and batched, against this project's decoding on a shared prefix.
 
-Rows are requests in the controlled language over schemas in the shipped form (K a schema), every answer T tokens long, so
-that all ways decode the same number. Answers are compared token by token; where they part, the gap between the two best
-logits is measured. Constrained decoding is timed a token against free decoding of the same rows.
+Rows are requests in the controlled language over schemas in the shipped form (K a schema), every answer T tokens long,
+so that all ways decode the same number. Answers are compared token by token; where they part, the gap between the two
+best logits is measured. Constrained decoding is timed a token against free decoding of the same rows.
 
     uv run python benchmarks/generate.py
     uv run python benchmarks/generate.py --model gemma3-270m-random --schemas 1 --rows 8 --tokens 16

@@ -1,8 +1,8 @@
 """Coverage of the 95 % intervals of rates, by simulation: correlated rows inside schemas, few schemas, all rates.
 
-A schema's rate is drawn from a Beta distribution with the wanted mean and intraclass correlation, its rows are binomial.
-Baselines beside the interval of `pipeline.statistics.rate`: Wilson on all rows as if independent (what most reports
-print), Student's t on schema means, and the percentile bootstrap over schemas.
+A schema's rate is drawn from a Beta distribution with the wanted mean and intraclass correlation, its rows are
+binomial. Baselines beside the interval of `pipeline.statistics.rate`: Wilson on all rows as if independent (what most
+reports print), Student's t on schema means, and the percentile bootstrap over schemas.
 
     uv run python benchmarks/intervals.py
     uv run python benchmarks/intervals.py --simulations 4000 --rows 8

@@ -1,10 +1,10 @@
 """What SFT on the embedded base learns, over three seeds: from more time, from other weights, from other rows.
 
-time: updates of SFT on the pretrained base, and on the same model with random weights (all of them trained). weights: LoRA
-ranks and all weights. rows: many schemas of few rows against few of many, for the same time (groups of 8 rows make other
-numbers of updates of them). Every run is the offline configuration with the
-flags that the table below names, trained and evaluated (free decoding) on one core, as many at a time as there are cores.
-A seed draws data and training. Runs that are up to date are not made again.
+time: updates of SFT on the pretrained base, and on the same model with random weights (all of them trained). weights:
+LoRA ranks and all weights. rows: many schemas of few rows against few of many, for the same time (groups of 8 rows make
+other numbers of updates of them). Every run is the offline configuration with the flags that the table below names,
+trained and evaluated (free decoding) on one core, as many at a time as there are cores. A seed draws data and training.
+Runs that are up to date are not made again.
 
     uv run python benchmarks/learning.py
     uv run python benchmarks/learning.py --vary rows --seeds 42
@@ -33,7 +33,8 @@ SPLITS = ["test_seen", "test", "new_words"]
 
 
 class Run(NamedTuple):
-    """One training: its rows (of SHAPES), its flags (None: no training, the base itself), and whether the base is random."""
+    """One training: its rows (of SHAPES), its flags (None: no training, the base itself), and whether the base is
+    random."""
 
     shape: str = SHIPPED
     flags: tuple[str, ...] | None = ()

@@ -1,9 +1,9 @@
 """How many real JSON Schemas can be read, enforced while decoding, sampled and said: JSONSchemaBench's maskbench files.
 
 A file holds one schema with instances marked valid and invalid; what stands before `---` in its name is its source
-(guidance-ai/jsonschemabench, folder maskbench/data). The grammar is judged by bytes: an instance is accepted when all of
-its compact JSON passes and the grammar may end there. It follows the order of a schema's keys, so instances are written
-in that order first.
+(guidance-ai/jsonschemabench, folder maskbench/data). The grammar is judged by bytes: an instance is accepted when all
+of its compact JSON passes and the grammar may end there. It follows the order of a schema's keys, so instances are
+written in that order first.
 
     uv run python benchmarks/schema_coverage.py DIR --sources Github_easy,Glaiveai2K,Handwritten
     uv run python benchmarks/schema_coverage.py DIR --every 10

@@ -1,7 +1,7 @@
 """The official JSON-Schema-Test-Suite against the schemas as this project reads and rewrites them.
 
-For every case: does the closed schema of draft 2020-12 say what the suite says, and, where the grammar enforces all of it,
-does the grammar alone say it too (instances written in the schema's order of keys).
+For every case: does the closed schema of draft 2020-12 say what the suite says, and, where the grammar enforces all of
+it, does the grammar alone say it too (instances written in the schema's order of keys).
 
     uv run python benchmarks/schema_suite.py DIR      # the folder `tests` of json-schema-org/JSON-Schema-Test-Suite
 """

@@ -1,12 +1,13 @@
 """Models compared over several seeds: right and valid answers pooled, and paired differences from one of them.
 
-By split, and over the splits programs and refusals apart. Of the one also what is right in each language, and what is wrong.
+By split, and over the splits programs and refusals apart. Of the one also what is right in each language, and what is
+wrong.
 
 Every root is the output root of a run with a seed of its own; a model is a folder of its `eval/`. Schemas of different
 roots are different clusters; rows are paired within a root.
 
-    uv run python benchmarks/seeds.py outputs/s42 outputs/s43 outputs/s44 --models base sft dpo --against sft
-    uv run python benchmarks/seeds.py outputs/learning/s4?-27x24 --run-name updates-81 --models sft    # one run of several
+    uv run python benchmarks/seeds.py outputs/s42 outputs/s43 outputs/s44 --models base sft dpo --against sft uv run
+    python benchmarks/seeds.py outputs/learning/s4?-27x24 --run-name updates-81 --models sft    # one run of several
 """
 
 from __future__ import annotations

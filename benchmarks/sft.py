@@ -1,7 +1,7 @@
 """SFT: TRL's SFTTrainer as shipped (completion-only loss) against the trainer of this project, LoRA on both.
 
-Same rows, same order, same updates, same seed. The losses of every step and the adapters at the end are compared. Random
-tokens: prefix P, suffix S with L supervised tokens, K rows a schema. The first step is left out of the times.
+Same rows, same order, same updates, same seed. The losses of every step and the adapters at the end are compared.
+Random tokens: prefix P, suffix S with L supervised tokens, K rows a schema. The first step is left out of the times.
 
     uv run python benchmarks/sft.py
     uv run python benchmarks/sft.py --model gemma3-270m-random --steps 2

@@ -1,9 +1,9 @@
 """The teacher's calls: the dataset stage against a bare loop that keeps the same Ollama server busy.
 
-A server of its own (the one that tools/build_ollama.sh makes) serves the embedded base. The stage's requests are recorded;
-then stage, bare loop (as many threads as the server answers at a time, nothing but calls) and serial client (one call at a
-time) send the recorded requests in turns, the stage each time with an empty cache. Medians. It is counted in how many of
-the stage's runs it made the recorded requests again.
+A server of its own (the one that tools/build_ollama.sh makes) serves the embedded base. The stage's requests are
+recorded; then stage, bare loop (as many threads as the server answers at a time, nothing but calls) and serial client
+(one call at a time) send the recorded requests in turns, the stage each time with an empty cache. Medians. It is
+counted in how many of the stage's runs it made the recorded requests again.
 
     uv run python benchmarks/teacher.py
     uv run python benchmarks/teacher.py --parallel 2 --repeats 3

@@ -1,10 +1,10 @@
 """Preference pairs for DPO, on policy: what the SFT student samples for requests of the align schemas.
 
 Samples are sorted by the validator and by meaning into right and wrong. The chosen side is a right sample; where all
-are wrong it is the teacher's AST, and the row says so. Pairs whose sides mean the same are dropped, but for refusals: what
-they say is a label to the validator, and all that their reader has, so that one in other words than the teacher's is
-rejected (`other_refusal`). A part of the align schemas makes no pairs: it decides after DPO whether the aligned adapter
-is kept.
+are wrong it is the teacher's AST, and the row says so. Pairs whose sides mean the same are dropped, but for refusals:
+what they say is a label to the validator, and all that their reader has, so that one in other words than the teacher's
+is rejected (`other_refusal`). A part of the align schemas makes no pairs: it decides after DPO whether the aligned
+adapter is kept.
 
 In   outputs/d_02_final_schemas.jsonl, outputs/d_03_dataset.jsonl, the SFT adapter
 Out  outputs/student_runs/<run>/alignment/dpo_pairs.jsonl   pair_id, row_id, schema_id, query, prompt: [message], chosen:

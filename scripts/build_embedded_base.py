@@ -100,7 +100,8 @@ def train_tokenizer(options: dict[str, Any], folder: Path) -> None:
 
 
 def _with_digit_pairs(tokenizer: Any) -> Any:
-    """The tokenizer with a token for every two digits, those of a century before others, so that a date is 20|24|-|02|-|29.
+    """The tokenizer with a token for every two digits, those of a century before others, so that a date is
+    20|24|-|02|-|29.
 
     Where each digit was a token, the base did not learn to tell the dates of a prompt apart.
     """
@@ -180,8 +181,9 @@ def deepened(model: Any, options: dict[str, Any], tokenizer: Any) -> Any:
 def speed_up(model: Any) -> None:
     """Compile the elementwise parts: faster on a CPU, the same loss but rounding. Needs a C++ compiler.
 
-    Where products run in bf16 attention is plain products, too: torch's fused attention for CPUs took 2.5 times as long,
-    forward and backward (16 rows of 150 queries on 750 keys). In fp32 it is the faster one (3.1 s a step for 3.7).
+    Where products run in bf16 attention is plain products, too: torch's fused attention for CPUs took 2.5 times as
+    long, forward and backward (16 rows of 150 queries on 750 keys). In fp32 it is the faster one (3.1 s a step for
+    3.7).
     """
     import torch
     from transformers import AttentionInterface, AttentionMaskInterface
@@ -485,8 +487,8 @@ def resumed(
 def orthogonalized(grad: Any, coefficients: tuple[float, float, float], steps: int, eps: float) -> Any:
     """What torch's Muon does to a matrix, in the precision of the matrix.
 
-    torch does it in bf16, which CPUs without instructions for it multiply some eighty times as slowly as fp32: eleven of
-    eighteen seconds of a step of this model went there.
+    torch does it in bf16, which CPUs without instructions for it multiply some eighty times as slowly as fp32: eleven
+    of eighteen seconds of a step of this model went there.
     """
     import torch
 
@@ -503,8 +505,8 @@ def orthogonalized(grad: Any, coefficients: tuple[float, float, float], steps: i
 def optimizers_of(options: dict[str, Any], model: Any) -> list[Any]:
     """Muon for the layers' matrices and AdamW for embeddings and norms, at one learning rate.
 
-    Muon (Jordan et al. 2024; scaled to the size of AdamW's updates, arXiv 2502.16982) lowered the loss more than AdamW on
-    the same documents (docs/EXPERIMENTS.md).
+    Muon (Jordan et al. 2024; scaled to the size of AdamW's updates, arXiv 2502.16982) lowered the loss more than AdamW
+    on the same documents (docs/EXPERIMENTS.md).
     """
     import torch
 
@@ -601,8 +603,8 @@ def advance(options: dict[str, Any], state: dict[str, Any]) -> None:
 
 
 def mean_weights(first: Path, second: Path) -> dict[str, Any]:
-    """The mean of two models' weights by name, in fp32 and rounded to the first one's type (model soups, Wortsman et al. 2022,
-    arXiv 2203.05482).
+    """The mean of two models' weights by name, in fp32 and rounded to the first one's type (model soups, Wortsman et
+    al. 2022, arXiv 2203.05482).
 
     Raises UserError where they are not of one shape.
     """
@@ -617,7 +619,8 @@ def mean_weights(first: Path, second: Path) -> dict[str, Any]:
 
 
 def install(output: Path, mean_with: Path | None) -> None:
-    """Copy a finished model to assets/embedded_base, with the hashes that loading checks and the metrics of its making."""
+    """Copy a finished model to assets/embedded_base, with the hashes that loading checks and the metrics of its
+    making."""
     from safetensors.torch import save_file
 
     from pipeline.artifacts import file_hash, write_json

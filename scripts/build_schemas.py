@@ -35,7 +35,8 @@ VERSION = 11
 FEW = 8
 """Fewer schemas of a user's own than these are all trained on."""
 LEAST_ROWS = 256
-"""Train rows that each of such few schemas is asked for at least: 64 taught students of three schemas hardly anything."""
+"""Train rows that each of such few schemas is asked for at least: 64 taught students of three schemas hardly
+anything."""
 COUPLING = {"if", "dependentRequired", "dependentSchemas", "anyOf", "oneOf", "allOf", "not"}
 """Keywords through which one part of a schema depends on the properties of another."""
 HELD_OUT = ("validation", "align", "test")
@@ -207,10 +208,11 @@ def build(specs: list[dict[str, Any]], options: SimpleNamespace, run: SimpleName
 
 
 def variant_of(schema: Any, rng: random.Random) -> Any:
-    """The schema with its properties in another order and without some that are optional; half of the time reworded, too.
+    """The schema with its properties in another order and without some that are optional; half of the time reworded,
+    too.
 
-    Then properties bear the same words in another name style, and descriptions lose an article in front and a full stop.
-    Names stay where something beside `properties` and `required` could speak of them.
+    Then properties bear the same words in another name style, and descriptions lose an article in front and a full
+    stop. Names stay where something beside `properties` and `required` could speak of them.
     """
     from pipeline.made_up_language import STYLES
 

@@ -4,8 +4,8 @@ The teacher writes requests and answers them in calls of their own. An answer is
 original schema with formats checked, obeys the DSL's rules, agrees with the program that the request was written from
 (where it was), and with the majority of the rollouts (where they are asked for). A failed answer goes back with the
 validator's message. Near-duplicate requests of one schema are dropped. Some train schemas give held-out requests,
-`test_seen`; no later stage splits again. Of requests of your own (`--examples`) those that are `"held_out": true` make the
-split `own`.
+`test_seen`; no later stage splits again. Of requests of your own (`--examples`) those that are `"held_out": true` make
+the split `own`.
 
 In   outputs/d_02_final_schemas.jsonl
 Out  outputs/d_03_dataset.jsonl    row_id, schema_id, language, query, current_date, ast, kind, is_valid, error_type,
@@ -101,7 +101,8 @@ def near_duplicate(query: str, ast: str, kept: list[tuple[str, str]]) -> bool:
 def ask_for_requests(
     teacher: Teacher, job: Job, language: str, options: SimpleNamespace, run: SimpleNamespace, found: int, extra: int
 ) -> list[Query]:
-    """Requests that a schema still lacks in a language, `found` of them kept so far; `extra` counts the calls before."""
+    """Requests that a schema still lacks in a language, `found` of them kept so far; `extra` counts the calls
+    before."""
     row, wanted = job
     dates = current_dates(row["schema_id"], run.seed, options.dates_per_schema)
     seed = f"{run.seed}-{row['schema_id']}-{language}-{extra}"
@@ -197,7 +198,8 @@ def _text(ast: Any) -> str:
 def rows_of_schema(
     teacher: Teacher, row: dict[str, Any], wanted: list[tuple[str, int]], options: SimpleNamespace, run: SimpleNamespace
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """(d_03 rows, rejected rows) of one schema; a user's own rows of it come first, `row["examples"]` and `row["held_out"]`."""
+    """(d_03 rows, rejected rows) of one schema; a user's own rows of it come first, `row["examples"]` and
+    `row["held_out"]`."""
     from pipeline.asts import SchemaJudge
     from pipeline.key_order import KeyOrder
 

@@ -131,7 +131,8 @@ def slice_table(summary: dict[str, Any], split: str) -> list[list[str]]:
 
 
 def judge_table(models: dict[str, Any], splits: list[str]) -> list[list[str]]:
-    """Header and lines: the judge's error on planted answers, and the rates that used its verdicts with their correction."""
+    """Header and lines: the judge's error on planted answers, and the rates that used its verdicts with their
+    correction."""
     lines = [["model", "split", "decoding", "verdicts", "missing", "semantic_pass", "corrected"]]
     for summary in models.values():
         for split in splits:

@@ -2,8 +2,8 @@
 
 `--method dpo` prefers the chosen answer of a pair to the rejected one; `--method rft` fine-tunes on the chosen answers
 alone. The reference is the SFT policy; its log-probabilities are computed once. Afterwards both adapters answer the
-decision schemas of the align split, which made no pairs; the aligned one becomes the run's result only if the lower bound
-of its paired difference exceeds `--margin`. No decision is made by test rows.
+decision schemas of the align split, which made no pairs; the aligned one becomes the run's result only if the lower
+bound of its paired difference exceeds `--margin`. No decision is made by test rows.
 
 In   outputs/student_runs/<run>/alignment/dpo_pairs.jsonl, the SFT adapter, d_02, d_03
 Out  outputs/student_runs/<run>/alignment/checkpoint-final/          the aligned adapter

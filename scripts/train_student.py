@@ -102,7 +102,8 @@ def encode_group(rows: list[dict[str, Any]], renderer: Any, limit: int) -> dict[
 
 
 def grouped_rows(corpus: Path, groups: list[list[int]], renderer: Any, limit: int) -> Any:
-    """A datasets.Dataset of `encode_group`'s groups, read and made when they are asked for: memory does not grow with rows."""
+    """A datasets.Dataset of `encode_group`'s groups, read and made when they are asked for: memory does not grow with
+    rows."""
     from datasets import Dataset
 
     def encoded(batch: dict[str, list[list[int]]]) -> dict[str, list[Any]]:

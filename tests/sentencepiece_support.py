@@ -1,4 +1,5 @@
-"""A base with Gemma's kind of tokenizer: SentencePiece (`tokenizer.model`) with byte fallback, and its chat template."""
+"""A base with Gemma's kind of tokenizer: SentencePiece (`tokenizer.model`) with byte fallback, and its chat
+template."""
 
 from __future__ import annotations
 

@@ -46,7 +46,8 @@ def test_batched_answers_equal_single_ones_token_by_token(tiny_student, prompts)
 def test_prefixes_are_read_once_or_repeated_in_pieces_or_whole_with_the_same_answers(
     tiny_student, prompts, monkeypatch
 ):
-    """Attention over a prefix kept once, over it in pieces of rows, and over copies of it (where Unsloth's is in place)."""
+    """Attention over a prefix kept once, over it in pieces of rows, and over copies of it (where Unsloth's is in
+    place)."""
     from pipeline import generation
 
     run = lambda: generate(tiny_student.model, prompts, end_ids=set(), max_new_tokens=12)
@@ -163,7 +164,8 @@ def test_free_and_constrained_answers_of_one_batch_are_those_of_batches_of_their
 
 
 def test_a_bound_row_is_decoded_only_where_its_free_answer_leaves_the_grammar(monkeypatch):
-    """The shipped base on hand-written requests: some of its free answers are instances of their schema, some are not."""
+    """The shipped base on hand-written requests: some of its free answers are instances of their schema, some are
+    not."""
     from types import SimpleNamespace
 
     from pipeline import generation

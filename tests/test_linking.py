@@ -165,7 +165,8 @@ HIVES = minify(
         ("sauf les faibles, after that treated ones", "sauf les faibles [strength isNot weak], after that [step] treated [treated is true] ones"),
         ("except weak or medium", "except weak [weak] or medium [medium]"),
         ("untreated, non-trait\u00e9es", "untreated [treated is false], non-trait\u00e9es [treated is false]"),
-        # a field by a part of its name that no other has, where nothing makes another name of it and what is said of it follows
+        # a field by a part of its name that no other has, where nothing makes another name of it and what is said of it
+        # follows
         ("queens above 3, the colony is weak", "queens [queenAge] above [above] 3, the colony [strength] is [is] weak [weak]"),
         ("queen 3", "queen [queenAge] 3"),
         ("a queen of more than 3", "a queen [queenAge] of more than [above] 3"),
@@ -198,7 +199,8 @@ def test_a_condition_whose_operators_are_no_texts_is_none_of_the_shipped_form():
             "event_title: flat viewing; start_time: 10:00; end_time: 11:30",
         ),
         ("private yes, the recipient is a@b.co", "recipientEmail: a@b.co; is_private: yes [true]"),
-        # the schema's own title, a part that two names have, one that belongs to another name, or of which nothing is said
+        # the schema's own title, a part that two names have, one that belongs to another name, or of which nothing is
+        # said
         ("event: x, time 10:00", "event_title: x"),
         ("event title x, mail recipient: 3", "event_title: x, mail recipient: 3"),
         ("event title x, recipient", "event_title: x, recipient"),

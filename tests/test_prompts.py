@@ -1,4 +1,5 @@
-"""A prompt's token ids are those of its whole text, whatever is tokenized once for many rows; values keep their worth."""
+"""A prompt's token ids are those of its whole text, whatever is tokenized once for many rows; values keep their
+worth."""
 
 from __future__ import annotations
 

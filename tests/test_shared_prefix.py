@@ -71,7 +71,8 @@ def gradients(model: torch.nn.Module, loss: torch.Tensor) -> torch.Tensor:
 def test_loss_and_gradients_equal_those_of_separate_rows(
     tiny_student, norms_keep_their_dtype, monkeypatch, dtype, limit, lora, scores
 ):
-    """All weights and LoRA; with LoRA the head is not trained, and its scores are made a part of the vocabulary at a time."""
+    """All weights and LoRA; with LoRA the head is not trained, and its scores are made a part of the vocabulary at a
+    time."""
     monkeypatch.setattr(shared_prefix, "MOST_SCORES", scores)
     model = with_lora(tiny_student.model) if lora else copy.deepcopy(tiny_student.model)
     model = model.to(dtype)

@@ -1,7 +1,8 @@
 """The Unsloth backend where there is no GPU, in a process of its own: python unsloth_on_cpu.py BASE FOLDER.
 
-Unsloth is imported and loads only where torch speaks of a CUDA device, so torch does, for that time. Its kernels do not run
-here; what it changes in transformers, peft and TRL does. Leaves in FOLDER an adapter and what `measured` finds of it.
+Unsloth is imported and loads only where torch speaks of a CUDA device, so torch does, for that time. Its kernels do not
+run here; what it changes in transformers, peft and TRL does. Leaves in FOLDER an adapter and what `measured` finds of
+it.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ def a_gpu_is_said_to_be_there() -> Iterator[None]:
 
 
 def measured(model: Any) -> dict[str, Any]:
-    """Loss and gradients of a group whose prefix is longer than the sliding window, and greedy answers to its prompts."""
+    """Loss and gradients of a group whose prefix is longer than the sliding window, and greedy answers to its
+    prompts."""
     from pipeline.generation import generate
     from pipeline.shared_prefix import IGNORE, group_loss, make_group
     from pipeline.student import causal_lm

@@ -1,8 +1,9 @@
 """What it means for two ASTs to be equal, and for an answer to be valid.
 
 Equality after normalisation: object keys unordered, arrays marked `x-set` unordered, values marked `x-label` ignored,
-numbers by value, date-times by moment, a property that equals its `default` as if it were absent. What is a set or a label is said in the schema, so that nothing here knows a
-DSL by name. Rules that JSON Schema cannot say (a range in order, a start not after its end) are checked after it.
+numbers by value, date-times by moment, a property that equals its `default` as if it were absent. What is a set or a
+label is said in the schema, so that nothing here knows a DSL by name. Rules that JSON Schema cannot say (a range in
+order, a start not after its end) are checked after it.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ class SchemaJudge:
         return bool(self._validators[id(schema)].is_valid(value))
 
     def below(self, schema: dict[str, Any], value: Any) -> Iterator[tuple[str, Any]]:
-        """(keyword, schema) of what else a schema applies to a value, in its order: references, `allOf`, branches that hold."""
+        """(keyword, schema) of what else a schema applies to a value, in its order: references, `allOf`, branches that
+        hold."""
         for key, part in schema.items():
             if key == "$ref":
                 yield key, self.definitions.get(part.removeprefix("#/$defs/"), True)

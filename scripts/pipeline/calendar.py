@@ -39,8 +39,8 @@ def months_after(day: date, months: int) -> date:
 def span_of(name: str, today: date, *numbers: int) -> Span:
     """The first and last day of what config/calendar.json calls `name`.
 
-    `numbers` are what stands in its slots: {n}, {month} from 1, {year}, {weekday} from 0 for monday. Raises OverflowError
-    or ValueError where it begins before the first year or ends after the last.
+    `numbers` are what stands in its slots: {n}, {month} from 1, {year}, {weekday} from 0 for monday. Raises
+    OverflowError or ValueError where it begins before the first year or ends after the last.
     """
     day, monday = timedelta(days=1), today - timedelta(days=today.weekday())
     month, year = today.replace(day=1), today.replace(month=1, day=1)
@@ -172,7 +172,8 @@ def _sayings() -> re.Pattern[str]:
 
 
 def read_day(text: str) -> date | None:
-    """The day that a date with its year says: ISO, `03/04/2024` (day first), or with a month's name; None where it is none."""
+    """The day that a date with its year says: ISO, `03/04/2024` (day first), or with a month's name; None where it is
+    none."""
     text = folded(text)
     try:
         if re.fullmatch(r"\d{4}-\d\d-\d\d", text):

@@ -28,8 +28,9 @@ def byte_tokenizer() -> Any:
 
 
 def matcher_of(tokenizer: Any, grammar: str) -> Any:
-    """A matcher with fifty times the engine's own budget for building a lexer: with less, a counted pattern in a text of
-    bounded length stops texts that satisfy both. 100 words in 5,000 characters take a second, others hardly any time.
+    """A matcher with fifty times the engine's own budget for building a lexer: with less, a counted pattern in a text
+    of bounded length stops texts that satisfy both. 100 words in 5,000 characters take a second, others hardly any
+    time.
     """
     fuel = 50 * LLParserLimits().initial_lexer_fuel
     return LLMatcher(tokenizer, grammar, limits=LLParserLimits(initial_lexer_fuel=fuel))
@@ -163,7 +164,8 @@ class GrammarCompiler:
         self.compiled = cache(compile_grammar)
 
     def constraint(self, schema: dict[str, Any]) -> GrammarConstraint:
-        """A fresh constraint for one row, which lets no property through that the schema does not speak of (`named_only`).
+        """A fresh constraint for one row, which lets no property through that the schema does not speak of
+        (`named_only`).
 
         Raises ValueError where nothing of the schema can be enforced.
         """
@@ -206,7 +208,8 @@ class GrammarConstraint:
         return tokens
 
     def lets_through(self, tokens: list[int]) -> bool:
-        """Whether the grammar allows these tokens from its beginning and an end after them; it stands where it stood."""
+        """Whether the grammar allows these tokens from its beginning and an end after them; it stands where it
+        stood."""
         fresh = self.matcher.deep_copy()
         fresh.reset()
         return fresh.validate_tokens(tokens) == len(tokens) and fresh.consume_tokens(tokens) and fresh.is_accepting()

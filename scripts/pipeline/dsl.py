@@ -81,7 +81,8 @@ def closed_object(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def describe(hints: dict[str, str]) -> dict[str, str]:
-    """The description that says which spelling each phrase stands for: names, operators, values, steps; empty where there is none."""
+    """The description that says which spelling each phrase stands for: names, operators, values, steps; empty where
+    there is none."""
     return {"description": ", ".join(f"{phrase}: {spelling}" for phrase, spelling in hints.items())} if hints else {}
 
 
@@ -166,7 +167,8 @@ def with_refusal(schema: Any) -> dict[str, Any]:
 
 
 def answer_schema(fields: list[SchemaField], step_phrases: Iterable[str] = ()) -> dict[str, Any]:
-    """The schema of an answer, a program over these fields or a refusal; `step_phrases` are said before another step."""
+    """The schema of an answer, a program over these fields or a refusal; `step_phrases` are said before another
+    step."""
     schema = copy.deepcopy(_template())
     properties = schema["anyOf"][0]["properties"]
     properties["steps"] = describe(dict.fromkeys(step_phrases, STEP)) | properties["steps"]
@@ -198,10 +200,11 @@ def refusal(reason: str, suggestion: str) -> dict[str, Any]:
 
 
 def refusal_of(kind: str, known: Iterable[Any], name: str | None = None) -> dict[str, Any]:
-    """The refusal of a request for a field, or for a value or operator of the field `name`, that a schema does not have.
+    """The refusal of a request for a field, or for a value or operator of the field `name`, that a schema does not
+    have.
 
-    The reason is the kind and the field's name, the suggestion the first three of the kind that there are: all of it can
-    be known from the schema. It is the same in all languages: an AST is for programs.
+    The reason is the kind and the field's name, the suggestion the first three of the kind that there are: all of it
+    can be known from the schema. It is the same in all languages: an AST is for programs.
     """
     return refusal(reason_of(kind, name), suggestion_of(known))
 

@@ -64,7 +64,8 @@ def by_schema(rows: list[dict[str, Any]], schemas: dict[str, dict[str, Any]]) ->
 
 
 def check_unseen(layout: Layout, rows: list[dict[str, Any]]) -> None:
-    """Raise UserError where a measured row, its request for its schema, or an unseen schema is in the training corpus."""
+    """Raise UserError where a measured row, its request for its schema, or an unseen schema is in the training
+    corpus."""
     corpus = read_jsonl(layout.corpus, "build_training_corpus.py")
     learned = [(row["row_id"], row["schema_id"]) for row in corpus if row["split"] == "train"]
     known, trained = {row_id for row_id, _ in learned}, {schema_id for _, schema_id in learned}
@@ -110,9 +111,9 @@ class Answerer:
     ) -> list[dict[str, Any]]:
         """{"text", "tokens", "ended", "enforced"} for rows, each with its schema row; neighbours share prefixes.
 
-        `constrained` says for each row whether its schema's grammar binds the answer; none is bound by default. Where the
-        same prompt is answered free in this call, and greedily, a bound row is decoded only if the free answer leaves the
-        grammar: a mask that forbids none of the tokens that were chosen changes nothing.
+        `constrained` says for each row whether its schema's grammar binds the answer; none is bound by default. Where
+        the same prompt is answered free in this call, and greedily, a bound row is decoded only if the free answer
+        leaves the grammar: a mask that forbids none of the tokens that were chosen changes nothing.
         """
         from pipeline.generation import generate
 
@@ -199,8 +200,8 @@ def judged(
 
 
 def summarise(results: list[dict[str, Any]], asked: bool, judge: dict[str, Any] | None) -> dict[str, Any]:
-    """rows, schemas, every metric's rate with its interval; where a teacher was `asked`, how many verdicts it gave and how
-    many are missing; semantic_pass corrected for the judge's error, where that is known."""
+    """rows, schemas, every metric's rate with its interval; where a teacher was `asked`, how many verdicts it gave and
+    how many are missing; semantic_pass corrected for the judge's error, where that is known."""
     summary: dict[str, Any] = {"rows": len(results), "schemas": len({r["schema_id"] for r in results})}
     for metric in METRICS:
         summary[metric] = rate((r["schema_id"], r[metric]) for r in results)

@@ -1,7 +1,7 @@
 """The formats of JSON Schema that answers are checked for: all of them.
 
-jsonschema checks `iri` by a grammar that takes two seconds to import, and `duration` by a calendar; here they are what the
-specifications say, a mapping and a regular expression.
+jsonschema checks `iri` by a grammar that takes two seconds to import, and `duration` by a calendar; here they are what
+the specifications say, a mapping and a regular expression.
 """
 
 from __future__ import annotations

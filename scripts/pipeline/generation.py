@@ -1,9 +1,9 @@
 """Decoding: rows that share a prompt prefix are answered as one batch, and the prefix is kept and read once.
 
-Exactness: attention over a prefix and over a row's own tokens are two parts of one softmax (Hydragen, arXiv 2402.05099).
-Masks are made from positions, not from places in the cache: distances are those of a single row, wherever padding lies,
-sliding windows included. Where a grammar leaves no choice its tokens are taken without a forward pass for each
-(llguidance's fast-forward tokens).
+Exactness: attention over a prefix and over a row's own tokens are two parts of one softmax (Hydragen, arXiv
+2402.05099). Masks are made from positions, not from places in the cache: distances are those of a single row, wherever
+padding lies, sliding windows included. Where a grammar leaves no choice its tokens are taken without a forward pass for
+each (llguidance's fast-forward tokens).
 """
 
 from __future__ import annotations
@@ -101,7 +101,8 @@ class Prefixes:
 class Seen:
     """What the new positions (B, Q) of a batch see in one kind of layer.
 
-    own: (B, 1, Q, T), which of a row's own positions. window: how far back, in the prefix too; None where nothing is too far.
+    own: (B, 1, Q, T), which of a row's own positions. window: how far back, in the prefix too; None where nothing is
+    too far.
     """
 
     own: torch.Tensor

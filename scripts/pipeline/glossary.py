@@ -1,7 +1,8 @@
 """What people say for what a schema names: its phrases, with their spellings.
 
-A schema of the shipped DSL lists what people say for its fields, operators, values and steps in descriptions. Of a schema of another
-form these are the names of properties and the values of enums as words, and what descriptions list for them.
+A schema of the shipped DSL lists what people say for its fields, operators, values and steps in descriptions. Of a
+schema of another form these are the names of properties and the values of enums as words, and what descriptions list
+for them.
 """
 
 from __future__ import annotations
@@ -45,16 +46,18 @@ class Named:
         return re.compile(rf"(?:{'|'.join(map(re.escape, said)) or '(?!)'})(?!\w)")
 
     def whole(self, canonical: str) -> str:
-        """How a whole condition with this operator begins, or "" where the field does not have it under a known name."""
+        """How a whole condition with this operator begins, or "" where the field does not have it under a known
+        name."""
         return f"{self.name} {self.aliases[canonical]}" if canonical in self.aliases else ""
 
 
 @dataclass
 class Glossary:
-    """A schema's phrases in lower case: those of its fields, what each field's conditions say, those before another step.
+    """A schema's phrases in lower case: those of its fields, what each field's conditions say, those before another
+    step.
 
-    `phrases` has all of them by how they are written with their accents and without, `truths` as in `Names`; `parts` are words
-    of one field's phrases alone, each with one of them: "queen" of "queen age".
+    `phrases` has all of them by how they are written with their accents and without, `truths` as in `Names`; `parts`
+    are words of one field's phrases alone, each with one of them: "queen" of "queen age".
     """
 
     fields: dict[str, Named]
@@ -70,9 +73,9 @@ class Glossary:
 class Names(NamedTuple):
     """What a schema of another form than the shipped one says by words.
 
-    `said` has the names of properties and the values of enums in words, and the phrases that descriptions list for them, lower
-    case -> spelling, where they stand for one of them alone; `names` those of properties alone. `truths` are the names of properties
-    that are true or false wherever they stand, `title` is what the schema is called.
+    `said` has the names of properties and the values of enums in words, and the phrases that descriptions list for
+    them, lower case -> spelling, where they stand for one of them alone; `names` those of properties alone. `truths`
+    are the names of properties that are true or false wherever they stand, `title` is what the schema is called.
     """
 
     said: dict[str, str]
@@ -99,7 +102,8 @@ def _denied(truths: dict[str, str]) -> dict[str, str]:
 
 
 def _common(entry: Named) -> dict[str, str]:
-    """What people say for the field's operators whatever its schema lists, phrase -> what the operator is called here."""
+    """What people say for the field's operators whatever its schema lists, phrase -> what the operator is called
+    here."""
     return {said: a for name, a in entry.aliases.items() for said in said_for_operators().get(name, ())}
 
 
@@ -110,7 +114,8 @@ def _read_as_they_are() -> dict[str, str]:
 
 
 def _ways_to_say(name: str, schema: Any) -> tuple[str, ...]:
-    """What is said for a name: its words, the name itself, and the phrases that the description of its schema lists for it."""
+    """What is said for a name: its words, the name itself, and the phrases that the description of its schema lists for
+    it."""
     return words_of(name), name, *said_for(name, schema)
 
 
@@ -199,7 +204,8 @@ def glossary_of(
 
 
 def _parts_of(called: dict[str, str], others: Iterable[str]) -> dict[str, str]:
-    """Words that name one thing alone of those `called` so (phrase -> name) and stand in none of the `others`, each with its phrase."""
+    """Words that name one thing alone of those `called` so (phrase -> name) and stand in none of the `others`, each
+    with its phrase."""
     of: dict[str, dict[str, str]] = {}
     for phrase, name in called.items():
         for word in re.findall(WORD, phrase):

@@ -107,7 +107,8 @@ def reachable(schemas: list[Any], definitions: dict[str, Any]) -> list[dict[str,
 
 
 def properties_in(schemas: list[Any], definitions: dict[str, Any], *, items: bool = False) -> dict[str, list[Any]]:
-    """Names of the properties that an object may have under these schemas, each with its schemas, in the order of the document.
+    """Names of the properties that an object may have under these schemas, each with its schemas, in the order of the
+    document.
 
     References to `definitions` and what applies in place are gone through, and with `items` what lists hold, too.
     """
@@ -459,8 +460,8 @@ def read_folder(folder: Path) -> dict[str, Any]:
 
     One without a title has that of its file.
 
-    Raises UserError naming file and place: no folder, nothing in it, a file that is no JSON or no schema, two schemas of
-    one `$id`, a reference that leaves the folder, one that has no end, a pattern of exponential time.
+    Raises UserError naming file and place: no folder, nothing in it, a file that is no JSON or no schema, two schemas
+    of one `$id`, a reference that leaves the folder, one that has no end, a pattern of exponential time.
     """
     if not folder.is_dir():
         raise UserError(f"--schemas {folder} is no folder; name one with JSON Schemas in it")

@@ -101,8 +101,9 @@ def right(judge: SchemaJudge, ast: Any) -> Any:
 
 
 class Verdicts:
-    """A teacher's verdicts for as long as it answers: a lost call leaves its verdict out, and a server that is gone is not
-    asked again. `trouble` says what was lost last; the way out that an error names is that of a stage that stops."""
+    """A teacher's verdicts for as long as it answers: a lost call leaves its verdict out, and a server that is gone is
+    not asked again. `trouble` says what was lost last; the way out that an error names is that of a stage that
+    stops."""
 
     def __init__(self, teacher: Teacher) -> None:
         self.teacher = teacher
@@ -125,8 +126,8 @@ def calibrate(
 ) -> dict[str, Any]:
     """The judge's error on planted ASTs of at most `count` programs, in all and by language.
 
-    {"rows", "no_verdict", "false_accept": rate, "false_reject": rate, "repeat_agreement": share, "languages": {language:
-    {"false_accept", "false_reject"}}}; rates are over verdicts that were given.
+    {"rows", "no_verdict", "false_accept": rate, "false_reject": rate, "repeat_agreement": share, "languages":
+    {language: {"false_accept", "false_reject"}}}; rates are over verdicts that were given.
     """
     programs = [row for row in rows if not is_refusal(row["ast"])]
     picked = [programs[index * len(programs) // count] for index in range(count)] if len(programs) > count else programs
@@ -166,7 +167,8 @@ def calibrate(
 
 
 def corrected(results: list[dict[str, Any]], judge: dict[str, Any]) -> float | None:
-    """semantic_pass with the verdicts' share of right answers corrected for the judge's error; None where it cannot be."""
+    """semantic_pass with the verdicts' share of right answers corrected for the judge's error; None where it cannot
+    be."""
     false_accept, false_reject = judge["false_accept"]["rate"], judge["false_reject"]["rate"]
     asked = [r for r in results if r["teacher_verdict"] is not None]
     if not results or false_accept is None or false_reject is None or false_accept + false_reject >= 1:

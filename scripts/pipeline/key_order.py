@@ -1,7 +1,7 @@
 """Answers as constrained decoding writes them: an object's keys in the order of its schema.
 
-The grammar follows the order in which properties are met in the rewritten schema (`rewrite.to_grammar`), in the branches
-that the value satisfies; properties that the schema does not name come last.
+The grammar follows the order in which properties are met in the rewritten schema (`rewrite.to_grammar`), in the
+branches that the value satisfies; properties that the schema does not name come last.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class KeyOrder:
         return {name: self._ordered(parts_of(parts, name), value[name]) for name in names}
 
     def _named(self, schema: Any, value: Any, depth: int = 32) -> Iterator[str]:
-        """Names of properties in the order of the document: a branch's stand where its keyword stands, a schema's own at
-        the first of `properties` and `additionalProperties`, as the engine takes them.
+        """Names of properties in the order of the document: a branch's stand where its keyword stands, a schema's own
+        at the first of `properties` and `additionalProperties`, as the engine takes them.
         """
         if not isinstance(schema, dict) or not depth:
             return

@@ -40,8 +40,8 @@ def templates(language: str, canonical: str, field_type: str) -> list[str]:
 def operator_phrases(language: str, canonical: str, field_type: str) -> list[str]:
     """What stands between a field and its value where this operator is said, without what an earlier operator means.
 
-    Where that is taken it is what stands after the value, "or more" of "is 4 or more", or else between two of them, "or" of
-    "is red or blue".
+    Where that is taken it is what stands after the value, "or more" of "is 4 or more", or else between two of them,
+    "or" of "is red or blue".
     """
     taken: set[str] = set()
     between = {name: phrase_book()[language][name].strip() for name in ("or", "nor")}
@@ -87,8 +87,8 @@ class Speaker:
     """Sentences for one schema in one language.
 
     `fields` are a d_02 row's fields (name, type, words, operators, values). At most `phrasings` of the ways to say a
-    condition with its field, to join conditions or steps and to name a period are said, the first of the phrase book; all are
-    read.
+    condition with its field, to join conditions or steps and to name a period are said, the first of the phrase book;
+    all are read.
     """
 
     def __init__(self, fields: list[dict[str, Any]], language: str, phrasings: int | None = None) -> None:
@@ -119,7 +119,8 @@ class Speaker:
         return str(value).replace(".", self.book["decimal"])
 
     def _ways_to_say(self, entry: dict[str, Any], canonical: str, value: Any) -> list[str]:
-        """Templates for a condition: `phrasings` with its field, and those without it where nothing else can be meant."""
+        """Templates for a condition: `phrasings` with its field, and those without it where nothing else can be
+        meant."""
         ways = templates(self.language, canonical, entry["type"])
         with_field = [template for template in ways if "{f}" in template][: self.phrasings]
         without = [template for template in ways if "{f}" not in template]
@@ -165,11 +166,13 @@ class Speaker:
 
     @staticmethod
     def of_one_value(entry: dict[str, Any]) -> list[str]:
-        """The operators of a field that take one value: with another one, a value that is missing would not be all that is."""
+        """The operators of a field that take one value: with another one, a value that is missing would not be all that
+        is."""
         return [canonical for canonical in entry["operators"] if operators()[canonical].shape == "one"]
 
     def say_unknown(self, entry: dict[str, Any], canonical: str, value: Any, rng: random.Random) -> str:
-        """A condition on a field, a value or an operator that the schema does not have; the field's words come first."""
+        """A condition on a field, a value or an operator that the schema does not have; the field's words come
+        first."""
         known = templates(self.language, canonical, entry["type"])
         leading = [t for t in known if t.startswith("{f} ")][: self.phrasings]
         shape = operators()[canonical].shape

@@ -1,11 +1,12 @@
 """Schema linking: behind what a request says in words of its schema stands the schema's spelling in brackets.
 
-A schema of the shipped DSL lists what people say for its fields, operators and values; whether a phrase is among them is
-a matter of looking, which rules do better than a small model: `job title [JobTitle] starts with [startsWith] "a"`. They
-read words, not sense: a listed phrase is linked in whatever sense it stands. People leave fields out ("weak hives, under 20") and
-say what is true by its name ("treated ones"): behind such words stands the whole condition, `weak [strength is weak]`. Where a
-field's condition is said in words that are none of its operators, `[?]` stands behind them; what else a schema does not list stays as
-it is. Anchor texts of BRIDGE (Lin et al. 2020, arXiv 2012.12627), with the schema's own phrases.
+A schema of the shipped DSL lists what people say for its fields, operators and values; whether a phrase is among them
+is a matter of looking, which rules do better than a small model: `job title [JobTitle] starts with [startsWith] "a"`.
+They read words, not sense: a listed phrase is linked in whatever sense it stands. People leave fields out ("weak hives,
+under 20") and say what is true by its name ("treated ones"): behind such words stands the whole condition, `weak
+[strength is weak]`. Where a field's condition is said in words that are none of its operators, `[?]` stands behind
+them; what else a schema does not list stays as it is. Anchor texts of BRIDGE (Lin et al. 2020, arXiv 2012.12627), with
+the schema's own phrases.
 """
 
 from __future__ import annotations
@@ -58,13 +59,13 @@ def linked(request: str, schema: str | Glossary) -> str:
 def spellings_said(request: str, schema: str | Glossary, of_time: Iterable[Note] = ()) -> list[Note]:
     """The spelling of each phrase of a request that a schema (compact JSON, or its glossary) lists, and `[?]`.
 
-    An operator, said as it is listed, by its name or as people say it, is that of the field that was said before it, or that of the
-    next one where its value stands between ("at least 3 items"); a value that of those fields, or else of any. Where the field does
-    not have it nothing stands behind it. The whole condition stands behind a truth value, which is said by itself, behind a value
-    whose field is left out, and behind a field that is true or false and of which no more is said; field and operator behind an
-    operator whose field is left out. Of a schema of another form the names of properties and the values of enums are linked, said as
-    words or as they are, and "yes" or "no" behind a property that is true or false. What is quoted, in brackets or said
-    `of_time` is left alone.
+    An operator, said as it is listed, by its name or as people say it, is that of the field that was said before it, or
+    that of the next one where its value stands between ("at least 3 items"); a value that of those fields, or else of
+    any. Where the field does not have it nothing stands behind it. The whole condition stands behind a truth value,
+    which is said by itself, behind a value whose field is left out, and behind a field that is true or false and of
+    which no more is said; field and operator behind an operator whose field is left out. Of a schema of another form
+    the names of properties and the values of enums are linked, said as words or as they are, and "yes" or "no" behind a
+    property that is true or false. What is quoted, in brackets or said `of_time` is left alone.
     """
     glossary = glossary_of_schema(schema) if isinstance(schema, str) else schema
     found = Phrases(request, glossary, of_time)
@@ -110,8 +111,8 @@ def _spelling(found: Phrases, index: int) -> str | None:
 def _asked(found: Phrases, index: int) -> int | None:
     """Where the field stands that the phrase at this index is an operator of, or None where it is none.
 
-    A field takes the first operator behind it; a second one may stand before the next field, with its value and no sign between ("at
-    least 3 items").
+    A field takes the first operator behind it; a second one may stand before the next field, with its value and no sign
+    between ("at least 3 items").
     """
     phrase, (before, after) = found[index].phrase, found.beside(index)
     if before is not None and phrase in found[before].owner.operators:
@@ -131,8 +132,8 @@ def _is_said_next(operators: dict[str, str], found: Phrases, index: int) -> bool
 
 
 def _asked_alone(found: Phrases, index: int) -> Named | None:
-    """The one field that has the operator at this index, where its value stands beside it and no other words before it that could
-    be a field: "weak hives, under 20", "20 or less".
+    """The one field that has the operator at this index, where its value stands beside it and no other words before it
+    that could be a field: "weak hives, under 20", "20 or less".
     """
     one = found[index]
     entries = [entry for entry in found.glossary.named if one.phrase in entry.operators]
@@ -168,7 +169,8 @@ def _unlisted(found: Phrases) -> Iterator[int]:
 
 
 def _field_is_left_out(mine: Named, found: Phrases, index: int) -> bool:
-    """Whether the step does not say the field of the value at this index beside it, and the field before waits for none."""
+    """Whether the step does not say the field of the value at this index beside it, and the field before waits for
+    none."""
     beside = [at for at in found.beside(index) if at is not None and not found.step_between(at, index)]
     return all(found[at].owner is not mine for at in beside) and not found.field_waits(index, found[index].start)
 

@@ -43,9 +43,9 @@ STYLES = ("snake", "snake", "camel", "kebab", "pascal", "upper", "flat")
 class Words:
     """Made-up words, each drawn once for a document.
 
-    A phrase has `longest` at most. Half of the `varied` ones are drawn from `pieces` in place of syllables, so that every
-    token of the vocabulary is met: syllables alone hardly showed a tenth of the tokens of real words. Now and then a document
-    has few pieces, so that its words are alike and one token does not tell which of them goes on.
+    A phrase has `longest` at most. Half of the `varied` ones are drawn from `pieces` in place of syllables, so that
+    every token of the vocabulary is met: syllables alone hardly showed a tenth of the tokens of real words. Now and
+    then a document has few pieces, so that its words are alike and one token does not tell which of them goes on.
     """
 
     pieces: tuple[str, ...] = ()
@@ -138,7 +138,8 @@ def separators(pieces: tuple[str, ...]) -> tuple[str, ...]:
     """What stands between steps where the schema does not say: three signs, and words alone or after a comma.
 
     Words that a document draws for itself join conditions of one step, so these have to be known. Two words are learned
-    as themselves, and after SFT others were told from them hardly better than by chance; many are learned as a kind of word.
+    as themselves, and after SFT others were told from them hardly better than by chance; many are learned as a kind of
+    word.
     """
     known = known_words(pieces, 9, 48, ("dwo", "tsa"))
     return (" > ", " ; ", " -> ", *(f"{before}{word} " for word in known for before in (" ", ", ")))
@@ -146,7 +147,8 @@ def separators(pieces: tuple[str, ...]) -> tuple[str, ...]:
 
 @cache
 def known_words(pieces: tuple[str, ...], seed: int, count: int, first: tuple[str, ...] = ("ubi",)) -> tuple[str, ...]:
-    """Words of all `pieces` (`Words.pieces`) that every document has, a fifth of them two together; `first` alone without pieces.
+    """Words of all `pieces` (`Words.pieces`) that every document has, a fifth of them two together; `first` alone
+    without pieces.
 
     What no prompt shows has to be known: a word of a document's own in such a place is noise.
     """
@@ -208,8 +210,8 @@ class Manner:
     """How one document says things, drawn once for it: operators, lists, ranges, time spans, what joins conditions.
 
     Phrases of operators share words, as "is", "is not" and "is ... or more" do, and most are the same for all fields.
-    Where all is `listed` the schema has whatever is said for its operators, as the shipped ones do: what it does not have
-    is missing. Elsewhere operators may be said by their names or by signs, and lists with the copula alone.
+    Where all is `listed` the schema has whatever is said for its operators, as the shipped ones do: what it does not
+    have is missing. Elsewhere operators may be said by their names or by signs, and lists with the copula alone.
     """
 
     def __init__(self, rng: random.Random, words: Words, *, listed: bool = False) -> None:
@@ -237,7 +239,8 @@ class Manner:
         self._aliases: dict[str, str] = {}
 
     def _between_steps(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """What stands between steps, and what the schema says of it: mostly the document's own words and all of them."""
+        """What stands between steps, and what the schema says of it: mostly the document's own words and all of
+        them."""
         rng = self.rng
         if rng.random() < 0.15:
             return tuple(rng.sample(separators(Words.pieces), 2)), ()
@@ -434,8 +437,8 @@ class Manner:
     def condition(self, words: Words, entry: Field) -> tuple[str, dict[str, Any], dict[str, str]]:
         """How a condition on the field is said, the condition, and what was looked up for it: phrase -> spelling.
 
-        A truth value with phrases of its own may stand for the whole condition, as in "not paid"; a list may be said with
-        the copula alone, as in "is red or blue". Where the field is left out that is noted in `left_out`.
+        A truth value with phrases of its own may stand for the whole condition, as in "not paid"; a list may be said
+        with the copula alone, as in "is red or blue". Where the field is left out that is noted in `left_out`.
         """
         rng, spec = self.rng, entry.spec
         shapes = {name: operators()[name].shape for name in spec.operators}

@@ -1,7 +1,7 @@
 """JSON Schemas of any shape in made-up words, and how a document says values that satisfy them.
 
-What a user's own schema asks of a student: to write what is said in the schema's order and nesting, whatever the order of
-the request. Names, values and the words between them are drawn anew for each document.
+What a user's own schema asks of a student: to write what is said in the schema's order and nesting, whatever the order
+of the request. Names, values and the words between them are drawn anew for each document.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ DENIED = [word for word in said_around()["without"] if word not in TRUTHS]
 LINKS, ANDS = (11, 40), (12, 12)
 """Seed and number of the words that all documents have between a name and its value and between items.
 
-Few of them are said: rules take such words of real languages away (`config/reading.json`), so that prompts hardly have them."""
+Few of them are said: rules take such words of real languages away (`config/reading.json`), so that prompts hardly have
+them."""
 NEAR = (0, 1, 3, 7, 20, 31, 365, 730)
 """Days between two of a row whose dates are alike."""
 

@@ -138,8 +138,8 @@ class OllamaTeacher:
         self.cost = {"calls": 0, "cache_hits": 0, "retried": 0, "tokens_in": 0, "tokens_out": 0, "seconds": 0.0}
 
     def chat(self, messages: list[dict[str, str]], schema: dict[str, Any], temperature: float, sample: int) -> str:
-        """The text of an answer. Raises CallFailed where it was cut off, CallLost where every try failed, UserError where
-        the server is gone."""
+        """The text of an answer. Raises CallFailed where it was cut off, CallLost where every try failed, UserError
+        where the server is gone."""
         options = {"num_ctx": self.options.num_ctx, "num_predict": self.options.num_predict}
         options |= {"temperature": temperature, "seed": self.run.seed + sample}
         request = {"messages": messages, "format": to_format(schema), "options": options, "think": self.options.think}

@@ -1,14 +1,16 @@
 """What a request says of which property of its schema, nested and ordered as an answer has them.
 
-A schema that a user brings asks for an order and a nesting of its own, whatever the order of the request, and a small model
-has to ask of each property whether the request names it, and where. Rules that read the schema's words (`linking.py`) know that
-already, so that a prompt says it: `customer: Ada Diaz; lines (product: mug; quantity: 2) (product: lamp)`.
+A schema that a user brings asks for an order and a nesting of its own, whatever the order of the request, and a small
+model has to ask of each property whether the request names it, and where. Rules that read the schema's words
+(`linking.py`) know that already, so that a prompt says it: `customer: Ada Diaz; lines (product: mug; quantity: 2)
+(product: lamp)`.
 
-Behind a name stand the words from it to the next one, or its value where that stands before it, without those around a value
-(`reading.value_in`). A value without a name stands in the one place that it fits (`places.py`), the text before all of that in the
-one that the schema needs; what is counted ("2 mugs and 1 lamp") are the items of the one list that it needs. At the end stands behind `?` what else has a number or a quotation. Where a request nests what it says
-in brackets, each pair that has names in it is an object of its own; without them a list's next one begins where a name is said
-again. The rules read names and forms, not sense: what is said in other words is left to whoever reads the request.
+Behind a name stand the words from it to the next one, or its value where that stands before it, without those around a
+value (`reading.value_in`). A value without a name stands in the one place that it fits (`places.py`), the text before
+all of that in the one that the schema needs; what is counted ("2 mugs and 1 lamp") are the items of the one list that
+it needs. At the end stands behind `?` what else has a number or a quotation. Where a request nests what it says in
+brackets, each pair that has names in it is an object of its own; without them a list's next one begins where a name is
+said again. The rules read names and forms, not sense: what is said in other words is left to whoever reads the request.
 """
 
 from __future__ import annotations
@@ -93,7 +95,8 @@ class Said:
             self.parts.pop(name, None)
 
     def name_below(self, name: str) -> Said | None:
-        """As `name`, of the object that was named last in this one: of a list's next one where that has said it already."""
+        """As `name`, of the object that was named last in this one: of a list's next one where that has said it
+        already."""
         if self.last is None:
             return None
         objects = self.parts[self.last]
@@ -224,7 +227,8 @@ class _Reader:
         self.within = self.within[:-1] or self.within
 
     def _end_of_value(self, place: Place, at: int) -> int:
-        """Where what is said of a property ends before `at`: where a value stands by itself that belongs to another place.
+        """Where what is said of a property ends before `at`: where a value stands by itself that belongs to another
+        place.
 
         Also behind a value that has no comma in it, and before what is counted.
         """
@@ -314,7 +318,8 @@ class _Reader:
         return with_notes(self.request[start:end], notes)
 
     def _value_before(self, place: Place, note: Note) -> tuple[int, str] | None:
-        """Where a value begins that stands right before its property's name, and the value: "30 minutes", "express delivery".
+        """Where a value begins that stands right before its property's name, and the value: "30 minutes", "express
+        delivery".
 
         What is true or false is told by its name alone: "online", "not online".
         """
@@ -357,9 +362,9 @@ class _Reader:
 def outline(request: str, schema: str, notes: Iterable[Note]) -> tuple[str, list[Note]]:
     """What a request says of which property of a schema (compact JSON), and those of its notes that name no property.
 
-    "" where it names none, and for schemas of the shipped form. `notes` are those of time and of `linking.spellings_said`; a name
-    in quotes, spelled as in the schema, counts too. A name belongs to the object in whose brackets it stands, or to the one
-    named before it, or where there is one place of that name alone.
+    "" where it names none, and for schemas of the shipped form. `notes` are those of time and of
+    `linking.spellings_said`; a name in quotes, spelled as in the schema, counts too. A name belongs to the object in
+    whose brackets it stands, or to the one named before it, or where there is one place of that name alone.
     """
     place = _root_of(schema)
     if not place.parts:

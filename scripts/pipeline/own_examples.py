@@ -21,8 +21,8 @@ def read_examples(
 ) -> dict[str, list[dict[str, Any]]]:
     """schema_id -> d_03 rows from a JSONL of {schema, query, answer, language?, current_date?, held_out?}.
 
-    `schema` is the name of a schema of your own, or a schema_id of d_02. What is `held_out` is of the split `own`; all else is
-    trained on, and its schema must be. Raises UserError naming file, line, and what is wrong.
+    `schema` is the name of a schema of your own, or a schema_id of d_02. What is `held_out` is of the split `own`; all
+    else is trained on, and its schema must be. Raises UserError naming file, line, and what is wrong.
     """
     if not path.is_file():
         raise UserError(f"--examples {path} is no file; give a JSONL of objects with {', '.join(KEYS[:3])}")

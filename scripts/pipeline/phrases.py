@@ -76,8 +76,8 @@ class Found(NamedTuple):
 class Phrases(list[Found]):
     """The phrases of a schema in a request, in its order, but for what is quoted, in brackets or said `of_time`.
 
-    `text` is the request as it is read, `places` where each of its characters stands in the request; `values` are where those
-    begin in the text that no schema lists: dates, numbers and what is quoted.
+    `text` is the request as it is read, `places` where each of its characters stands in the request; `values` are where
+    those begin in the text that no schema lists: dates, numbers and what is quoted.
     """
 
     def __init__(self, request: str, glossary: Glossary, of_time: Iterable[Note] = ()) -> None:
@@ -98,9 +98,9 @@ class Phrases(list[Found]):
                     self.append(Found(*match.span(), phrase, owner))
 
     def _means_whole(self, owner: Named | None, start: int, end: int) -> bool:
-        """Whether a part of its phrase names a field (`owner`) or a property: no other word before it may belong to it, and what
-        is said of it follows: a value, an operator of the field, or what stands before a property's value. A field's number may
-        stand before it ("20 kg of honey").
+        """Whether a part of its phrase names a field (`owner`) or a property: no other word before it may belong to it,
+        and what is said of it follows: a value, an operator of the field, or what stands before a property's value. A
+        field's number may stand before it ("20 kg of honey").
         """
         if owner and _counts_before().search(self.before(start)) and _part_ends().match(self.text, end):
             return True

@@ -1,7 +1,7 @@
 """Where values stand in a schema that a user brings, and which of its places a value fits that is said without a name.
 
-"12 september 2024" is the `day` of a schema that has one place for dates, "weekly" belongs where "weekly" is listed. The text
-that stands before all of that is what the schema needs one of, where it needs one text that nothing names.
+"12 september 2024" is the `day` of a schema that has one place for dates, "weekly" belongs where "weekly" is listed.
+The text that stands before all of that is what the schema needs one of, where it needs one text that nothing names.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ MOST_PLACES = 500
 Way = tuple[str, ...]
 """Names from the root to a property."""
 Kind = tuple[str, ...]
-"""What a value is told by wherever it stands: that a schema lists it, ("listed", "weekly"), or its form alone, ("date",)."""
+"""What a value is told by wherever it stands: that a schema lists it, ("listed", "weekly"), or its form alone,
+("date",)."""
 
 DATE, CLOCK, EMAIL, URI = ("date",), ("clock",), ("email",), ("uri",)
 KIND_OF_FORMAT = {"date": DATE, "time": CLOCK, "email": EMAIL, "idn-email": EMAIL, "uri": URI, "iri": URI}
@@ -121,7 +122,8 @@ class Place:
 
     @cached_property
     def needed_texts(self) -> list[str]:
-        """The properties that an object here has to have and whose values are texts of which the schema says no more."""
+        """The properties that an object here has to have and whose values are texts of which the schema says no
+        more."""
         return [name for name, part in self.parts.items() if name in self.needed and part.is_text]
 
     @cached_property
@@ -132,7 +134,8 @@ class Place:
 
     @cached_property
     def counted(self) -> Counted | None:
-        """The one list that an object here needs whose items need one number and one text of which the schema says no more."""
+        """The one list that an object here needs whose items need one number and one text of which the schema says no
+        more."""
         found = []
         for name, place in self.parts.items():
             item = Place([part["items"] for part in place.here if "items" in part], self.definitions)

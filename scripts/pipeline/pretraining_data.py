@@ -49,8 +49,8 @@ def schema_document(
 ) -> Document:  # fmt: skip
     """A schema in the shipped form over `size` fields, and requests for it in one manner.
 
-    `simple` requests have no time and no words around them; `short` ones have one or two conditions a step, and two steps
-    at most. A share `refused` has a condition that the schema cannot express; `links` as in `small_rows`.
+    `simple` requests have no time and no words around them; `short` ones have one or two conditions a step, and two
+    steps at most. A share `refused` has a condition that the schema cannot express; `links` as in `small_rows`.
     """
     words = Words(rng)
     manner = Manner(rng, words, listed=links)
@@ -233,7 +233,8 @@ def conditions_document(
 ) -> Document:  # fmt: skip
     """The conditions of a schema in the shipped form without all around them: the answer is a list of conditions.
 
-    `names_only`: the request says fields alone, and the answer is the list of their names. The others as in `small_rows`.
+    `names_only`: the request says fields alone, and the answer is the list of their names. The others as in
+    `small_rows`.
     """
     words = Words(rng)
     manner = Manner(rng, words, listed=links)
@@ -292,13 +293,13 @@ def small_rows(
     """Rows with a small schema of their own each, its branches without all around them; the answer is the conditions.
 
     Many different tables a step teach looking up where many rows of one table do not. A share `described` of the rows
-    says each condition's phrases with their spellings before it, in the schema's own notation: the step from copying after
-    a repeated key to looking it up unsaid (stepwise internalisation, Deng et al. 2024, arXiv 2405.14838). A share
-    `refused` has a condition that the schema cannot express, and a refusal for an answer. A share `checked` of the answers
-    begins with all that is looked up, in the order of the request, up to what is missing: whether a phrase stands in the
-    schema, before what follows from it. The first field of `picked` ones takes lists or truth values, and is always asked
-    for: after an item of a list has been written, the next is found by going back from its spelling to the request.
-    With `links` spellings stand behind the phrases of a request, as in a prompt.
+    says each condition's phrases with their spellings before it, in the schema's own notation: the step from copying
+    after a repeated key to looking it up unsaid (stepwise internalisation, Deng et al. 2024, arXiv 2405.14838). A share
+    `refused` has a condition that the schema cannot express, and a refusal for an answer. A share `checked` of the
+    answers begins with all that is looked up, in the order of the request, up to what is missing: whether a phrase
+    stands in the schema, before what follows from it. The first field of `picked` ones takes lists or truth values, and
+    is always asked for: after an item of a list has been written, the next is found by going back from its spelling to
+    the request. With `links` spellings stand behind the phrases of a request, as in a prompt.
     """
 
     def row(manner: Manner, words: Words, asked: list[Field], fields: list[Field]) -> tuple[str, str]:
@@ -351,7 +352,8 @@ def recall_document(rng: random.Random, rows: int, size: tuple[int, int] = (4, 2
 def instance_document(
     rng: random.Random, rows: int, depth: int | None = None, most: int = 6, refused: float = 0.12
 ) -> Document:
-    """A closed schema of any shape as a user's own stands in a prompt; each row says an instance and its answer writes it.
+    """A closed schema of any shape as a user's own stands in a prompt; each row says an instance and its answer writes
+    it.
 
     Objects stand in objects and lists `depth` deep, 0 to 2 where it is not given, and have `most` properties at most. A
     share `refused` names a property that the schema does not have.
@@ -430,8 +432,8 @@ def gap_rows(rng: random.Random, tokens: int, rows: int, length: int) -> list[tu
 def keyed_rows(rng: random.Random, tokens: int, rows: int) -> list[tuple[list[int], set[int]]]:
     """Keys and values of random tokens, then some keys again, each to be followed by its value.
 
-    Between key and value stand up to three fixed tokens, in the second part the same or others: from adjacent copying to
-    looking up over a gap. Rows of (offsets, supervised positions).
+    Between key and value stand up to three fixed tokens, in the second part the same or others: from adjacent copying
+    to looking up over a gap. Rows of (offsets, supervised positions).
     """
     result = []
     for _ in range(rows):

@@ -61,7 +61,8 @@ def render_prompt(schema: dict[str, Any], query: str, current_date: str) -> list
 def with_links(schema: Any, query: str, today: date) -> str:
     """The request as a prompt has it: behind its words the days and the schema's spellings that rules find for them.
 
-    For a schema of another form than the shipped one the names of properties stand under the request, with what it says of them.
+    For a schema of another form than the shipped one the names of properties stand under the request, with what it says
+    of them.
     """
     days, text = days_said(query, today), minify(schema)
     named, notes = outline(query, text, [*days, *spellings_said(query, text, days)])
@@ -76,7 +77,8 @@ def render_content(schema: dict[str, Any], request: str, today: date) -> str:
 
 @cache
 def form() -> str:
-    """A hash of how prompts are written: equal for two versions of this project whose prompts differ in their rows alone.
+    """A hash of how prompts are written: equal for two versions of this project whose prompts differ in their rows
+    alone.
 
     A student is only as good as it was for prompts of the form that it was trained on.
     """

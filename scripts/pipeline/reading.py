@@ -1,5 +1,5 @@
-"""How the text of a request is read by rules: case, accents, typing mistakes, what is quoted, what stands around a value; and
-notes behind its words."""
+"""How the text of a request is read by rules: case, accents, typing mistakes, what is quoted, what stands around a
+value; and notes behind its words."""
 
 from __future__ import annotations
 
@@ -74,7 +74,8 @@ def _between_values() -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 
 def part_begins(before: str) -> re.Match[str] | None:
-    """What stands at the end of a text before another part: a comma (the group `sign`), words like "on" or "for", or both."""
+    """What stands at the end of a text before another part: a comma (the group `sign`), words like "on" or "for", or
+    both."""
     return _between_values()[0].search(before)
 
 
@@ -89,7 +90,8 @@ def denied(before: str) -> re.Match[str] | None:
 
 
 def parts_of(said: str) -> list[str]:
-    """The parts of what is said without names, without words that ask: "add a team lunch for 5, please" -> "team lunch", "5".
+    """The parts of what is said without names, without words that ask: "add a team lunch for 5, please" -> "team
+    lunch", "5".
 
     They end at signs and at words like "on" and "for".
     """
@@ -123,7 +125,8 @@ def _counts() -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 
 def counts_in(part: str) -> list[tuple[str, str]]:
-    """How many of what a part says, where it says nothing else: "2 blue mugs and 1 lamp" -> ("2", "blue mugs"), ("1", "lamp")."""
+    """How many of what a part says, where it says nothing else: "2 blue mugs and 1 lamp" -> ("2", "blue mugs"), ("1",
+    "lamp")."""
     one, between = _counts()
     found = [one.fullmatch(said.strip()) for said in between.split(part)]
     return [(match[1], match[2].strip()) for match in found if match] if all(found) else []
@@ -170,7 +173,8 @@ class Spelling:
     read_as: dict[str, str] = field(default_factory=dict)
 
     def read(self, word: str) -> str:
-        """A word in lower case, or the one of these that it is but for accents, a plural's letter or a typing mistake."""
+        """A word in lower case, or the one of these that it is but for accents, a plural's letter or a typing
+        mistake."""
         if len(word) < SHORTEST_MENDED - 1 or word in self.words:
             return word
         if word not in self.read_as:

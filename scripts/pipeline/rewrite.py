@@ -34,7 +34,8 @@ def named_only(schema: Any) -> Any:
     """The schema, its objects with no properties but those that it names, where it says nothing of others.
 
     JSON Schema lets any others through then, and students that a grammar bound made some up. What satisfies the result
-    satisfies the schema. Objects of which several subschemas speak at once stay as they are: none of those knows all names.
+    satisfies the schema. Objects of which several subschemas speak at once stay as they are: none of those knows all
+    names.
     """
     definitions = schema.get("$defs", {}) if isinstance(schema, dict) else {}
     shared: set[str] = set()  # definitions that speak of an object together with others

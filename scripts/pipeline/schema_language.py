@@ -1,7 +1,7 @@
 """Requests for any JSON Schema: an instance said around the schema's own words in English or French.
 
-The text holds every value and structure of the instance, and the names; half of the requests leave out those that a value does
-not need. Words are bare where they cannot be misread and quoted where they could. What is said is read again
+The text holds every value and structure of the instance, and the names; half of the requests leave out those that a
+value does not need. Words are bare where they cannot be misread and quoted where they could. What is said is read again
 (`schema_reader.py`); what does not come back the same is dropped and counted by whoever asks.
 """
 
@@ -88,7 +88,8 @@ NUMBER = r"\d+(?:\.\d+)?"
 
 
 def _phrases_of(name: str, schemas: list[Any]) -> list[str]:
-    """The words of a name, and the phrases that descriptions list for it but those with words that hold a request together."""
+    """The words of a name, and the phrases that descriptions list for it but those with words that hold a request
+    together."""
     listed_for = [lowered(phrase) for schema in schemas for phrase in said_for(name, schema)]
     return list(dict.fromkeys([words_of(name), *(said for said in listed_for if not set(said.split()) & RESERVED)]))
 
@@ -220,7 +221,8 @@ class SchemaLanguage:
     def _say_without_name(
         self, phrase: str | None, name: str, item: Any, below: list[Any], rng: random.Random
     ) -> tuple[str, str | None] | None:
-        """(how a value is said without its name or before it, what may stand between it and the one before), if it can be."""
+        """(how a value is said without its name or before it, what may stand between it and the one before), if it can
+        be."""
         kind, draw, place = self.kind_of(name, item), rng.random(), Place(below, self.definitions)
         if place.is_truth and isinstance(item, bool) and phrase and draw < (0.5 if item else 0.25):
             return ("" if item else self.tongue.without) + phrase, None

@@ -33,7 +33,8 @@ def full_name(name: str) -> str:
 
 
 def memory_of(client: Any, name: str, context: int, calls: int) -> str | None:
-    """A sentence about the memory that a model takes for so many calls at a time, or None where the server says too little.
+    """A sentence about the memory that a model takes for so many calls at a time, or None where the server says too
+    little.
 
     Keys and values of a full context in 16 bits; models with sliding windows take less.
     """

@@ -23,8 +23,8 @@ class PrefixGroup:
     """Rows with one shared prefix.
 
     prefix: (P,) token ids, P >= 1. suffixes: (K, S) token ids, right-padded. labels: (K, S), the token *at* each
-    position where it is supervised and -100 elsewhere; a suffix's first token may be supervised, too. lengths: tokens of
-    each suffix without padding.
+    position where it is supervised and -100 elsewhere; a suffix's first token may be supervised, too. lengths: tokens
+    of each suffix without padding.
     """
 
     prefix: torch.Tensor
@@ -92,7 +92,8 @@ def labelled_hidden(body: Any, group: PrefixGroup) -> tuple[torch.Tensor, torch.
 
 
 def length_batches(lengths: list[int], waste: float = 0.15, small: int = 1024) -> list[list[int]]:
-    """Row numbers in batches of like length: padding stays below `waste` of a batch's tokens, where they exceed `small`.
+    """Row numbers in batches of like length: padding stays below `waste` of a batch's tokens, where they exceed
+    `small`.
 
     Small batches cost their kernel launches, not their arithmetic.
     """
@@ -114,8 +115,8 @@ class _FrozenHead(torch.autograd.Function):
     """Log-probabilities under a head that is not trained, one part of the vocabulary at a time.
 
     A token's log-probability has one gradient with respect to its hidden state, the label's row of the head less the
-    expected row. Total and expected row are summed as flash attention sums (arXiv 2205.14135; the head's rows are keys and
-    values), so that no score is kept: with Gemma's vocabulary they take a megabyte a token.
+    expected row. Total and expected row are summed as flash attention sums (arXiv 2205.14135; the head's rows are keys
+    and values), so that no score is kept: with Gemma's vocabulary they take a megabyte a token.
     """
 
     @staticmethod
@@ -154,7 +155,8 @@ def _precise(scores: torch.Tensor) -> torch.Tensor:
 
 
 def token_log_probabilities(head: Any, hidden: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """(log-probability, whether the greedy choice is right) of labels (N,) after hidden states (N, H), in float32 at least."""
+    """(log-probability, whether the greedy choice is right) of labels (N,) after hidden states (N, H), in float32 at
+    least."""
     if type(head) is torch.nn.Linear and head.bias is None and not head.weight.requires_grad and len(labels):
         return _FrozenHead.apply(hidden, head.weight, labels)
     scores = _precise(head(hidden))

@@ -38,8 +38,8 @@ def wilson(successes: float, rows: float, quantile: float) -> tuple[float, float
 def rate(outcomes: Iterable[tuple[str, bool]], confidence: float = 0.95) -> dict[str, float | None]:
     """{"rate", "low", "high"} of (cluster, success) outcomes.
 
-    Wilson's interval on the effective number of rows: the design effect comes from the variance between clusters
-    (Kish 1965), the quantile from Student's t with clusters - 1 degrees of freedom, or with 5 or 6 where the rarer outcome
+    Wilson's interval on the effective number of rows: the design effect comes from the variance between clusters (Kish
+    1965), the quantile from Student's t with clusters - 1 degrees of freedom, or with 5 or 6 where the rarer outcome
     occurs in one or two clusters only, whose variance says little. At 0 and 1, where there is no variance to see, the
     design effect is taken as EFFECT_UNSEEN. No interval for fewer than two clusters. The choice is by simulation:
     benchmarks/intervals.py, docs/METRICS.md.
@@ -67,7 +67,8 @@ def rate(outcomes: Iterable[tuple[str, bool]], confidence: float = 0.95) -> dict
 
 
 def paired_difference(pairs: Iterable[tuple[str, float, float]], seed: int = 0, flips: int = 4000) -> dict[str, Any]:
-    """Second minus first over (cluster, first, second): difference, 95 % t interval over clusters, sign-flip p value."""
+    """Second minus first over (cluster, first, second): difference, 95 % t interval over clusters, sign-flip p
+    value."""
     clusters: dict[str, list[float]] = {}
     for cluster, first, second in pairs:
         sizes = clusters.setdefault(cluster, [0.0, 0.0])

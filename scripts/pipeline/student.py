@@ -175,7 +175,8 @@ def load_base(student: SimpleNamespace, placement: Placement) -> Any:
             max_seq_length=student.max_seq_length, dtype=None, load_in_4bit=False, full_finetuning=False,
             use_gradient_checkpointing=False,
         )  # fmt: skip
-        # Its own choice for Gemma 3, flex attention, runs compiled on a GPU only; sdpa is compared with transformers' in the tests.
+        # Its own choice for Gemma 3, flex attention, runs compiled on a GPU only; sdpa is compared with transformers'
+        # in the tests.
         model.config._attn_implementation = "sdpa"
         return model
     quiet()
@@ -264,7 +265,8 @@ def load_student(
 
 
 def load_answering(student: SimpleNamespace, placement: Placement, adapter: Path | None) -> Any:
-    """The student's decoder with its head, to be asked: in float32 its adapter is merged, which saves a fifth of the time.
+    """The student's decoder with its head, to be asked: in float32 its adapter is merged, which saves a fifth of the
+    time.
 
     A merge in bf16 would round the weights; there the adapter stays beside them.
     """

@@ -1,4 +1,5 @@
-"""TRL's trainers over groups of rows that share a prefix. Import only after the base model is loaded (Unsloth first)."""
+"""TRL's trainers over groups of rows that share a prefix. Import only after the base model is loaded (Unsloth
+first)."""
 
 from __future__ import annotations
 
@@ -28,10 +29,11 @@ TIMED = ("runtime", "per_second", "flos")
 
 
 def collate_groups(features: list[dict[str, Any]], pad_id: int) -> dict[str, Any]:
-    """One group (rows, labels, row_ids) as the tensors of a PrefixGroup, `labels` (K, 1 + S) with a column more in front.
+    """One group (rows, labels, row_ids) as the tensors of a PrefixGroup, `labels` (K, 1 + S) with a column more in
+    front.
 
-    Trainers count a batch's supervised tokens without the first of each row, which is one here where its prefix is a whole
-    prompt.
+    Trainers count a batch's supervised tokens without the first of each row, which is one here where its prefix is a
+    whole prompt.
     """
     (group,) = features
     made = make_group(group["rows"], group["labels"], pad_id)
@@ -195,10 +197,10 @@ class GroupDPOTrainer(DPOTrainer):
     """DPOTrainer over groups of pairs of one schema, the prompt's shared prefix computed once for all their sides.
 
     The reference is the policy as it is handed in: its log-probabilities stand in the groups (`reference`), so that the
-    reward margin is 0 at the first step. An SFT term (`sft_weight`) keeps the chosen answers likely; alone (`method` rft)
-    it is fine-tuning on them, after rejection-sampling fine-tuning (Yuan et al. 2023, arXiv 2308.01825); where no sample
-    was right, the chosen answer is the teacher's. Where the chosen answers'
-    log-probability falls by more than `max_chosen_drop` nats a completion on average, training stops.
+    reward margin is 0 at the first step. An SFT term (`sft_weight`) keeps the chosen answers likely; alone (`method`
+    rft) it is fine-tuning on them, after rejection-sampling fine-tuning (Yuan et al. 2023, arXiv 2308.01825); where no
+    sample was right, the chosen answer is the teacher's. Where the chosen answers' log-probability falls by more than
+    `max_chosen_drop` nats a completion on average, training stops.
     """
 
     def __init__(self, *args: Any, method: str, sft_weight: float, max_chosen_drop: float, **kwargs: Any) -> None:
