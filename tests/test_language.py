@@ -191,6 +191,18 @@ def test_a_value_that_two_fields_have_is_said_with_its_field():
     assert all("wood" in text for text in said["old"])
 
 
+def test_an_operator_that_two_fields_have_is_said_with_its_field():
+    number = {"type": "integer", "operators": {"greater": "gt"}}
+    age, size = ({"name": name, "words": {"en": name}} | number for name in ("age", "size"))
+    condition = {"field": "age", "operator": "gt", "value": 3}
+    alone, both = Speaker([age], "en"), Speaker([age, size], "en")
+    said = {speaker.say_condition(condition, random.Random(seed)) for seed in range(60) for speaker in (alone, both)}
+    assert {"age above 3", "above 3"} <= said
+    assert "above 3" not in {both.say_condition(condition, random.Random(seed)) for seed in range(60)}
+    assert alone.read("only above 3", TODAY)["steps"][0]["conditions"] == [condition]
+    assert "refusal" in both.read("only above 3", TODAY)
+
+
 def test_an_odd_number_of_rows_favours_no_language(schema_rows):
     from types import SimpleNamespace
 

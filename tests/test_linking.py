@@ -55,11 +55,15 @@ SCHEMA = minify(
         ("job title is x and at least 3 salary", "job title [jobTitle] is [eq] x and at least [min] 3 salary [pay]"),
         ("200 euros or more, 3 eggs is", "200 euros or more [pay min], 3 eggs is"),
         ("paid 200 or more", "paid 200 or more"),
+        ("salary is over 3, salary at least over 4", "salary [pay] is over [gt] 3, salary [pay] at least [min] over [gt] 4"),
+        ("it is at least 3 > salary is 4", "it is at least [pay min] 3 > salary [pay] is [eq] 4"),
         # what is quoted, where one field alone holds texts
         ('all by "x"', 'all by [jobTitle eq] "x"'),
         ('salary 3, by "x" then with "y"', 'salary [pay] 3, by [jobTitle eq] "x" then [step] with [jobTitle eq] "y"'),
         ('salary by "x", wood "x", "x"', 'salary [pay] by [?] "x", wood "x", [jobTitle eq] "x"'),
         ('job title by "x"', 'job title [jobTitle] by [?] "x"'),
+        ('with "x" as job title', 'with "x" as job title [jobTitle]'),
+        ('all starting with "x"', 'all starting with [jobTitle begins] "x"'),
         ("it is at least a salary under 3", "it is at least a salary [pay] under [?] 3"),
         ("it is cdd contract", "it is cdd [FIXED_TERM] contract [contract]"),
         # what the field before it does not have is not said, though another field has it
@@ -156,7 +160,7 @@ HIVES = minify(
         ("queen age [queenAge] is more than [above] 3", "queen age [queenAge] is more than [above] 3"),
         ("queen age at least 3", "queen age [queenAge] at least [?] 3"),
         ("anything older than 3", "anything older than [queenAge above] 3"),
-        ("3 or more", "3 or more"),
+        ("3 or more, 3 ou moins", "3 or more, 3 ou moins"),
         ("dessus 3, au-dessus de 4", "dessus 3, au-dessus de [queenAge above] 4"),
         ("all but weak", "all but weak [strength isNot weak]"),
         ("except the weak ones, not the weak", "except the weak [strength isNot weak] ones, not the weak [strength isNot weak]"),
@@ -182,6 +186,31 @@ HIVES = minify(
 )  # fmt: skip
 def test_behind_a_value_whose_field_is_left_out_stands_its_whole_condition(said, shown):
     assert linked(re.sub(r" \[.*?\]", "", said), HIVES) == shown
+
+
+def test_what_a_schema_lists_for_an_operator_goes_before_what_people_say_for_it_anyway():
+    numbers = SchemaField("age", "integer", {"greater": "gt", "at_least": "gte"}, operator_hints={"over": "gte"})
+    assert linked("age over 3, above 4", minify(answer_schema([numbers]))) == "age [age] over [gte] 3, above [gt] 4"
+
+
+def test_a_word_that_people_say_for_an_operator_is_no_typing_mistake_of_another():
+    numbers = SchemaField("\u00e2ge", "integer", {"less": "lt"}, operator_hints={"en dessous de": "lt"})
+    schema = minify(answer_schema([numbers]))
+    assert linked("\u00e2ge au-dessus de 3", schema) == "\u00e2ge [\u00e2ge] au-dessus de [?] 3"
+    assert linked("\u00e2ge en desous de 3", schema) == "\u00e2ge [\u00e2ge] en desous de [lt] 3"
+
+
+def test_no_text_or_operator_stands_for_its_field_where_two_fields_have_it():
+    texts = [SchemaField(name, "text", {"equals": "is", "contains": "has"}) for name in ("title", "note")]
+    assert linked('all by "x", containing "x"', minify(answer_schema(texts))) == 'all by "x", containing "x"'
+
+
+def test_only_what_is_true_has_an_opposite_and_only_a_schema_of_steps_has_another_step():
+    truths = [SchemaField("novice", "boolean", {"equals": "is"}, (), (), {"beginner": "true", "expert": "false"})]
+    said = "non-beginner, unexpert, unnovice, after that"
+    shown = "non-beginner [novice is false], unexpert, unnovice [novice is false], after that"
+    assert linked(said, minify(answer_schema(truths))) == shown
+    assert linked(said, minify(answer_schema(truths, ["puis"]))) == f"{shown} [step]"
 
 
 def test_a_condition_whose_operators_are_no_texts_is_none_of_the_shipped_form():

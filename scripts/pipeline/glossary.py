@@ -148,12 +148,8 @@ def _as_typed(phrase: str) -> str:
     return "".join(re.escape(c) if folded(c) == c else f"[{c}{folded(c)}]" for c in phrase)
 
 
-def glossary_of(
-    conditions: list[dict[str, Any]],
-    step_phrases: Iterable[str] = (),
-    names: Names | None = None,
-) -> Glossary:
-    """The phrases of these branches of the shipped DSL's conditions, or the `names` of a schema of another form."""
+def _fields_of(conditions: list[dict[str, Any]]) -> tuple[dict[str, Named], dict[str, Named]]:
+    """What each field's conditions say as its schema lists it, by the field's name and by what is said for it."""
     named: dict[str, Named] = {}
     fields: dict[str, Named] = {}
     for condition in conditions:
@@ -164,8 +160,8 @@ def glossary_of(
         aliases = parts["operator"]["enum"]
         said = {lowered(phrase): a for phrase, a in described(parts["operator"]).items() if a in aliases}
         entry.operators = {lowered(way): a for a in aliases for way in (words_of(a), a)} | entry.operators | said
+        entry.aliases |= {canonical_names()[a]: a for a in aliases if a in canonical_names()}
         entry.values |= _values(parts["value"])
-        entry.aliases |= {canonical_names()[a]: a for a in reversed(aliases) if a in canonical_names()}
         entry.is_text |= parts["value"].get("type") == "string" and "format" not in parts["value"]
         if parts["value"].get("type") == "boolean":
             entry.is_truth, entry.aliases["equals"] = True, aliases[0]
@@ -173,14 +169,23 @@ def glossary_of(
             truths = {said: value for said, value in described(parts["value"]).items() if value in ("true", "false")}
             truths = _denied(called | truths) | truths
             entry.truths |= {lowered(said): f"{entry.whole('equals')} {value}" for said, value in truths.items()}
+    return named, fields
+
+
+def glossary_of(
+    conditions: list[dict[str, Any]],
+    step_phrases: Iterable[str] = (),
+    names: Names | None = None,
+) -> Glossary:
+    """The phrases of these branches of the shipped DSL's conditions, or the `names` of a schema of another form."""
+    named, fields = _fields_of(conditions)
     if names is not None:
         named = {"": Named("", values=names.said)}
     steps = {lowered(said) for said in step_phrases}
     steps |= {said for said in said_around()["step"] if steps}
     listed = {*fields, *steps}.union(*({*entry.operators, *entry.values, *entry.truths} for entry in named.values()))
-    taken = listed - {said for entry in named.values() for said in entry.operators}
     for entry in named.values():
-        entry.operators = {way: a for way, a in _common(entry).items() if way not in taken} | entry.operators
+        entry.operators = _common(entry) | entry.operators
     of_fields = ({*entry.operators, *entry.values, *entry.truths} for entry in named.values())
     phrases = {*fields, *steps}.union(*of_fields) - {""}
     longest_first = "|".join(map(_as_typed, sorted(phrases, key=len, reverse=True))) or "(?!)"

@@ -229,9 +229,9 @@ def _texts_alone(found: Phrases) -> Iterator[tuple[int, str]]:
     starts = [one.start for one in found]
     for match in re.finditer(QUOTED, found.text):
         start, index = match.start(), bisect_left(starts, match.start())
-        last, after = found.last(index), found.beside(index)[1]
+        last, after = found.last(index), found.field_from(index)
         is_asked = last is not None and last.phrase in owners[0].operators and found.adjoin(last, start)
-        if is_asked or found.field_waits(index, start) or (after is not None and found[after].owner is owners[0]):
+        if is_asked or found.field_waits(index, start) or after is owners[0]:
             continue
         before = found.before(start)
         if before.strip() and found.nothing_else_before(start):

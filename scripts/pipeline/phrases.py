@@ -151,6 +151,11 @@ class Phrases(list[Found]):
         after = at + (at < len(self.fields) and self.fields[at] == index)
         return self.fields[at - 1] if at else None, self.fields[after] if after < len(self.fields) else None
 
+    def field_from(self, index: int) -> Named | None:
+        """The first field at this index or behind it."""
+        at = bisect_left(self.fields, index)
+        return self[self.fields[at]].owner if at < len(self.fields) else None
+
     def step_between(self, index: int, other: int) -> bool:
         """Whether another step begins between the phrases at these indices."""
         return _any_between(self._steps, min(index, other), max(index, other))
