@@ -112,9 +112,9 @@ def _asked(found: Phrases, index: int) -> int | None:
     """Where the field stands that the phrase at this index is an operator of, or None where it is none.
 
     A field takes the first operator behind it; a second one may stand before the next field, with its value and no sign
-    between ("at least 3 items").
+    between ("at least 3 items"). Both stand in the operator's step.
     """
-    phrase, (before, after) = found[index].phrase, found.beside(index)
+    phrase, (before, after) = found[index].phrase, found.beside_in_step(index)
     if before is not None and phrase in found[before].owner.operators:
         return before
     free = before is None or found[index - 1].phrase in found[before].owner.operators
@@ -171,8 +171,8 @@ def _unlisted(found: Phrases) -> Iterator[int]:
 def _field_is_left_out(mine: Named, found: Phrases, index: int) -> bool:
     """Whether the step does not say the field of the value at this index beside it, and the field before waits for
     none."""
-    beside = [at for at in found.beside(index) if at is not None and not found.step_between(at, index)]
-    return all(found[at].owner is not mine for at in beside) and not found.field_waits(index, found[index].start)
+    beside = (found[at].owner for at in found.beside_in_step(index) if at is not None)
+    return all(owner is not mine for owner in beside) and not found.field_waits(index, found[index].start)
 
 
 def _whole(entry: Named, found: Phrases, index: int) -> str:

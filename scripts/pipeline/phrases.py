@@ -156,14 +156,16 @@ class Phrases(list[Found]):
         at = bisect_left(self.fields, index)
         return self[self.fields[at]].owner if at < len(self.fields) else None
 
-    def step_between(self, index: int, other: int) -> bool:
-        """Whether another step begins between the phrases at these indices."""
-        return _any_between(self._steps, min(index, other), max(index, other))
+    def beside_in_step(self, index: int) -> tuple[int | None, int | None]:
+        """As `beside`, without fields of other steps."""
+        before, after = self.beside(index)
+        same = lambda at: at is not None and not _any_between(self._steps, min(at, index), max(at, index))
+        return before if same(before) else None, after if same(after) else None
 
     def field_waits(self, index: int, start: int) -> bool:
         """Whether the field before the phrase at this index waits for its value at this place, in the same step."""
-        at = self.beside(index)[0]
-        if at is None or self.step_between(at, index) or _any_between(self._separators, self[at].end, start):
+        at = self.beside_in_step(index)[0]
+        if at is None or _any_between(self._separators, self[at].end, start):
             return False
         return not self._has_value(at, start)
 

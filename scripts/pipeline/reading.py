@@ -21,6 +21,8 @@ LEFT_ALONE = rf"{QUOTED}|\[[^]]*\]"
 """What is quoted, and what already stands in brackets."""
 SHORTEST_MENDED = 6
 """Letters of the shortest words of which one is read as the other; too many shorter ones are near each other."""
+SHORTEST_SINGULAR = 3
+"""Letters of the shortest words whose plural is read as them."""
 
 
 KINDS = ("is", "only", "and", "thanks", "true", "false", "without", "ask", "at", "the", "of", "before", "un", "step")
@@ -175,7 +177,7 @@ class Spelling:
     def read(self, word: str) -> str:
         """A word in lower case, or the one of these that it is but for accents, a plural's letter or a typing
         mistake."""
-        if len(word) < SHORTEST_MENDED - 1 or word in self.words:
+        if len(word) <= SHORTEST_SINGULAR or word in self.words:
             return word
         if word not in self.read_as:
             plain = folded(word)
@@ -199,7 +201,7 @@ class Spelling:
 def _near(word: str, known: str) -> bool:
     if min(len(word), len(known)) >= SHORTEST_MENDED:
         return one_edit_apart(word, known)
-    return len(known) >= SHORTEST_MENDED - 2 and word in (f"{known}s", f"{known}x")
+    return len(known) >= SHORTEST_SINGULAR and word in (f"{known}s", f"{known}x")
 
 
 class Note(NamedTuple):
