@@ -46,7 +46,7 @@ SCHEMA = minify(
         ("intitul\u00e9s", "intitul\u00e9s [jobTitle]"),
         ("Intitules, job titles, contarct", "Intitules [jobTitle], job titles [jobTitle], contarct [contract]"),
         ("hirring day aftre 2, job tilte", "hirring day [hired] aftre [?] 2, job tilte"),
-        ("salaries are, pays, pay, is, iss", "salaries are, pays [pay], pay [pay], is, iss"),
+        ("salaries are, pays, pay, is, iss", "salaries are, pays [pay], pay [pay], is [eq], iss"),
         ("jbo title, cddd", "jbo title, cddd"),
         ("\"job titles\" [salery]", "\"job titles\" [salery]"),
         ("salary is more than 3", "salary [pay] is more than [gt] 3"),
