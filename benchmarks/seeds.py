@@ -6,8 +6,8 @@ wrong.
 Every root is the output root of a run with a seed of its own; a model is a folder of its `eval/`. Schemas of different
 roots are different clusters; rows are paired within a root.
 
-    uv run python benchmarks/seeds.py outputs/s42 outputs/s43 outputs/s44 --models base sft dpo --against sft uv run
-    python benchmarks/seeds.py outputs/learning/s4?-27x24 --run-name updates-81 --models sft    # one run of several
+    uv run python benchmarks/seeds.py outputs/s42 outputs/s43 outputs/s44 --models base sft dpo --against sft
+    uv run python benchmarks/seeds.py outputs/learning/s4?-27x24 --run-name updates-81 --models sft  # one run of several
 """
 
 from __future__ import annotations

@@ -341,6 +341,19 @@ def test_where_all_is_listed_a_schema_has_whatever_is_said_for_its_operators():
     assert said == 640
 
 
+def test_where_a_document_leaves_a_field_out_the_whole_condition_stands_behind_what_it_says():
+    left_out = {"value": 0, "operator": 0}
+    for number in range(60):
+        for prompt, completion in data.conditions_document(random.Random(number), 4, links=True).rows:
+            request = prompt.rpartition("\nRequest: ")[2]
+            for condition in json.loads(completion):
+                whole = f"[{condition['field']} {condition['operator']}"
+                if f"[{condition['field']}]" not in request and not isinstance(condition["value"], bool):
+                    assert whole in request, request
+                    left_out["operator" if f"{whole}]" in request else "value"] += 1
+    assert min(left_out.values()) > 10, left_out
+
+
 def test_where_all_is_listed_most_missing_operators_are_marked_and_nothing_that_is_there():
     marked: dict[str, list[bool]] = {}
     for number in range(60):
