@@ -41,8 +41,8 @@ class Named:
 
     @cached_property
     def any_operator(self) -> re.Pattern[str]:
-        """What is said for any of the operators."""
-        said = sorted(self.operators, key=len, reverse=True)
+        """What is said for any of the operators, but what people say for exceptions anyway: "all lots except"."""
+        said = sorted(self.operators.keys() - {*said_for_operators()["not_equals"]}, key=len, reverse=True)
         return re.compile(rf"(?:{'|'.join(map(re.escape, said)) or '(?!)'})(?!\w)")
 
     def whole(self, canonical: str) -> str:
