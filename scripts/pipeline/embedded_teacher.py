@@ -183,7 +183,7 @@ class EmbeddedTeacher:
             entry, canonical = rng.choice(missing)
             bad = speaker.say_unknown(entry, canonical, self._value(entry, canonical, rng, today), rng)
             answer = speaker.refusal_of("operator", entry)
-        said_steps = [speaker.say_step(step["conditions"], rng) for step in ast["steps"]]
+        said_steps = [[speaker.say_condition(c, rng) for c in step["conditions"]] for step in ast["steps"]]
         step = rng.choice(said_steps)
         step[rng.randrange(len(step))] = bad
         timeframe = speaker.say_timeframe(ast["timeframe"], today, rng) if "timeframe" in ast else None

@@ -21,8 +21,6 @@ from pipeline.dsl import operators, program, refusal_of
 from pipeline.paths import CONFIG_DIR
 from pipeline.reading import one_edit_apart
 
-BESIDE = 0.35
-"""How often a condition stands right behind one that is said by its value alone."""
 NUMBER = r"\d+(?:[.,]\d+)?"
 QUOTED = r'"\d+"'
 
@@ -158,23 +156,9 @@ class Speaker:
         canonical = self.canonical[condition["field"], condition["operator"]]
         return self._say_condition(entry, canonical, condition["value"], rng)
 
-    def say_step(self, conditions: list[dict[str, Any]], rng: random.Random) -> list[str]:
-        """The conditions of a step; behind one that is said by its value alone the next may stand without a word between:
-        "unpaid urgent"."""
-        said: list[str] = []
-        is_value = False
-        for condition in conditions:
-            entry, text = self.fields[condition["field"]], self.say_condition(condition, rng)
-            if is_value and rng.random() < BESIDE:
-                said[-1] += f" {text}"
-            else:
-                said.append(text)
-            is_value = bool(entry.get("values")) and entry["words"][self.language] not in text
-        return said
-
     def say(self, ast: dict[str, Any], today: date, rng: random.Random) -> str:
         """A sentence for a program. Raises Unsayable."""
-        steps = [self.say_step(step["conditions"], rng) for step in ast["steps"]]
+        steps = [[self.say_condition(c, rng) for c in step["conditions"]] for step in ast["steps"]]
         timeframe = None
         if "timeframe" in ast:
             timeframe = self.say_timeframe(ast["timeframe"], today, rng)
@@ -350,7 +334,7 @@ class Speaker:
             if end == len(text):
                 yield [read]
                 continue
-            for joiner in (*self.book["joiners"], " "):
+            for joiner in self.book["joiners"]:
                 if text.startswith(joiner, end):
                     for rest in self._read_conditions(text, end + len(joiner), quoted):
                         yield [read, *rest]
