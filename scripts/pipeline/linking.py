@@ -46,6 +46,12 @@ def _excepting() -> re.Pattern[str]:
 
 
 @cache
+def _joined() -> re.Pattern[str]:
+    """What joins conditions."""
+    return re.compile(rf"[^\w\s'\"-]|(?<!\w)(?:{any_of('and')})(?!\w)")
+
+
+@cache
 def _article() -> re.Pattern[str]:
     """Nothing but spaces, or an article between them."""
     return re.compile(rf"\s*(?:(?<!\w)(?:{any_of('the')})(?:(?<=')|\s+))?")
@@ -69,17 +75,23 @@ def spellings_said(request: str, schema: str | Glossary, of_time: Iterable[Note]
     """
     glossary = glossary_of_schema(schema) if isinstance(schema, str) else schema
     found = Phrases(request, glossary, of_time)
-    shown = [(one.start, one.end, _spelling(found, index)) for index, one in enumerate(found)]
-    shown += [
-        (*said.span("said"), TRUTHS[said["said"]])
-        for _, end, spelling in shown
-        if spelling in glossary.truths
-        and (said := TRUTH.match(found.text, end))
+    spellings = [_spelling(found, index) for index in range(len(found))]
+    ends = _ends_unsaid(found, spellings)
+    notes = [
+        Note(one.start, one.end, spelling, "," if index in ends else "")
+        for index, (one, spelling) in enumerate(zip(found, spellings, strict=True))
+        if spelling
+    ]
+    notes += [
+        Note(*said.span("said"), TRUTHS[said["said"]])
+        for note in notes
+        if note.shown in glossary.truths
+        and (said := TRUTH.match(found.text, note.end))
         and said["said"] not in glossary.phrases
     ]
-    shown += [(end, end, MISSING) for end in _unlisted(found)]
-    shown += [(end, end, whole) for end, whole in _texts_alone(found)]
-    return [Note(found.places[start], found.places[end], spelling) for start, end, spelling in shown if spelling]
+    notes += [Note(end, end, MISSING) for end in _unlisted(found)]
+    notes += [Note(end, end, whole) for end, whole in _texts_alone(found)]
+    return [note._replace(start=found.places[note.start], end=found.places[note.end]) for note in notes]
 
 
 def _spelling(found: Phrases, index: int) -> str | None:
@@ -103,6 +115,29 @@ def _spelling(found: Phrases, index: int) -> str | None:
     if alone and _field_is_left_out(mine, found, index):
         return _whole(mine, found, index)
     return mine.values.get(phrase) or mine.truths[phrase]
+
+
+def _ends_unsaid(found: Phrases, spellings: list[str | None]) -> set[int]:
+    """Where whole conditions end that another one follows without a word or a sign that joins them: "unpaid urgent ones".
+
+    These are the indices of the phrases that they end with: of several values of one field the last.
+    """
+    operators = [f"{entry.name} {a}" for entry in found.glossary.named for a in {*entry.operators.values()}]
+    ends, end = set(), None
+    for index, (one, spelling) in enumerate(zip(found, spellings, strict=True)):
+        if spelling is None:
+            continue
+        is_whole = any(spelling.startswith(f"{operator} ") for operator in operators)
+        begins = one.owner is not None or is_whole or spelling in operators
+        if end is not None and begins and not _joined().search(found.text, found[end].end, one.start):
+            ends.add(end)
+        if is_whole:
+            end = index
+        elif begins or one.phrase in found.glossary.steps:
+            end = None
+        elif end is not None and any(one.phrase in entry.values for entry in found.glossary.named):
+            end = index
+    return ends
 
 
 # ---- operators

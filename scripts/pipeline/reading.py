@@ -205,17 +205,18 @@ def _near(word: str, known: str) -> bool:
 
 
 class Note(NamedTuple):
-    """What rules found behind a part of a request; nothing is shown where `shown` is empty."""
+    """What rules found behind a part of a request; nothing is shown where `shown` is empty. `sign` stands behind it."""
 
     start: int
     end: int
     shown: str
+    sign: str = ""
 
 
 def with_notes(request: str, notes: Iterable[Note]) -> str:
     """The request with each note, in brackets, behind the text that it is of."""
     parts, at = [], 0
-    for end, shown in sorted((note.end, note.shown) for note in notes if note.shown):
-        parts.append(f"{request[at:end]} [{shown}]")
+    for end, shown, sign in sorted((note.end, note.shown, note.sign) for note in notes if note.shown):
+        parts.append(f"{request[at:end]} [{shown}]{sign}")
         at = end
     return "".join(parts) + request[at:]
