@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests_support import dataset_options, make_schemas
 
+from pipeline import reading
 from pipeline.dsl import SchemaField, answer_schema, with_refusal
 from pipeline.embedded_teacher import EmbeddedTeacher
 from pipeline.linking import linked
@@ -252,6 +253,14 @@ def test_a_property_is_named_by_a_word_that_it_alone_has(said, named):
         "Named: "
     )[2]
     assert line.partition("; ?:")[0] == named
+
+
+def test_a_language_may_say_nothing_for_operators_and_have_any_sign_in_its_words(monkeypatch):
+    monkeypatch.setattr(reading, "_languages", lambda: [{"at": ["c++"]}, {"operators": {"between": ["amid"]}}])
+    monkeypatch.setattr(reading, "said_around", reading.said_around.__wrapped__)
+    said = reading.said_for_operators.__wrapped__()
+    assert (said["between"], said["not_equals"]) == (("amid",), ())
+    assert re.fullmatch(reading.any_of.__wrapped__("at", "is"), "c++")
 
 
 def test_an_accent_too_many_makes_another_word():

@@ -104,7 +104,7 @@ def _denied(truths: dict[str, str]) -> dict[str, str]:
 def _common(entry: Named) -> dict[str, str]:
     """What people say for the field's operators whatever its schema lists, phrase -> what the operator is called
     here."""
-    return {said: a for name, a in entry.aliases.items() for said in said_for_operators().get(name, ())}
+    return {said: a for name, a in entry.aliases.items() for said in said_for_operators()[name]}
 
 
 def _read_as_they_are() -> dict[str, str]:

@@ -38,23 +38,27 @@ JOINT = re.compile(r"[\s,/&+]*(?:(?<=\s)\w{1,3}\s+)?")
 SPACES = re.compile(r"\s*")
 
 
+def _an_article() -> str:
+    return rf"(?:{any_of('the')})(?:(?<=')|\s+)"
+
+
+@cache
+def _article() -> re.Pattern[str]:
+    """Nothing but spaces, or an article between them."""
+    return re.compile(rf"\s*(?:(?<!\w){_an_article()})?")
+
+
 @cache
 def _excepting() -> re.Pattern[str]:
     """What says that a value behind it is not meant."""
     said = "|".join(map(re.escape, {*said_for_operators()["not_equals"], *said_around()["without"]}))
-    return re.compile(rf"(?<!\w)(?:{said})\s+(?:(?:{any_of('the')})(?:(?<=')|\s+))?$")
+    return re.compile(rf"(?<!\w)(?:{said})\s+(?:{_an_article()})?$")
 
 
 @cache
 def _joined() -> re.Pattern[str]:
     """What joins conditions."""
     return re.compile(rf"[^\w\s'\"-]|(?<!\w)(?:{any_of('and')})(?!\w)")
-
-
-@cache
-def _article() -> re.Pattern[str]:
-    """Nothing but spaces, or an article between them."""
-    return re.compile(rf"\s*(?:(?<!\w)(?:{any_of('the')})(?:(?<=')|\s+))?")
 
 
 def linked(request: str, schema: str | Glossary) -> str:
@@ -118,7 +122,8 @@ def _spelling(found: Phrases, index: int) -> str | None:
 
 
 def _ends_unsaid(found: Phrases, spellings: list[str | None]) -> set[int]:
-    """Where whole conditions end that another one follows without a word or a sign that joins them: "unpaid urgent ones".
+    """Where whole conditions end that another one follows without a word or a sign that joins them: "unpaid urgent
+    ones".
 
     These are the indices of the phrases that they end with: of several values of one field the last.
     """

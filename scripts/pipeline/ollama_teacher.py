@@ -27,8 +27,8 @@ from pipeline.teacher import CallLost, Query
 
 LANGUAGES = {"en": "English", "fr": "French"}
 SHARED_RULES = f"""- Brackets behind words of the request hold what rules found for them: days (one, or the first and last of a time
-  span), a spelling of the schema, or {MISSING} where a field is said with words that the schema does not list for its
-  operators: they may mean one all the same. Where brackets do not fit the request, the request counts.
+  span), a spelling of the schema, a condition or its beginning where the request leaves the field out, or {MISSING} where a
+  field is said with words that the schema does not list for its operators: they may mean one all the same. Where brackets do not fit the request, the request counts.
 - Refuse where the request needs what the schema cannot express. The reason is "{reason_of("field")}",
   "{reason_of("value", "FIELD")}" or "{reason_of("operator", "FIELD")}", the suggestion the first {MOST_SUGGESTED} that there
   are of the kind, separated by ", "."""

@@ -25,7 +25,7 @@ SEPARATED = re.compile(r"[;>]\s")
 @cache
 def _before_part() -> re.Pattern[str]:
     """What may stand before a part of a name that means the whole, or before an operator that means its field, too."""
-    before = any_of("at", "the", "ask", "and", "only", "before")  # "of" makes a longer name
+    before = any_of("at", "the", "ask", "and", "only", "leading")  # "of" makes a longer name
     return re.compile(rf"(?:^|[,;:.(&>]\s*|(?<!\w)(?:{before})\s*)$")
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NamedTuple
 
+from pipeline.dsl import operators
 from pipeline.paths import CONFIG_DIR
 
 QUOTED = r'"[^"]*"|\u201c[^\u201d]*\u201d|\u00ab[^\u00bb]*\u00bb'
@@ -23,9 +24,8 @@ SHORTEST_MENDED = 6
 """Letters of the shortest words of which one is read as the other; too many shorter ones are near each other."""
 SHORTEST_SINGULAR = 3
 """Letters of the shortest words whose plural is read as them."""
-
-
-KINDS = ("is", "only", "and", "thanks", "true", "false", "without", "ask", "at", "the", "of", "before", "un", "step")
+KINDS = ("is", "only", "and", "thanks", "true", "false", "without", "ask", "at", "the", "of", "leading", "un", "step")
+"""What people say around a value, by what it is."""
 
 
 @cache
@@ -36,7 +36,7 @@ def _languages() -> list[dict[str, Any]]:
 
 @cache
 def said_around() -> dict[str, tuple[str, ...]]:
-    """What people say around a value, of every language, by what it is: "is", "only", "and" ..."""
+    """What people say around a value, of every language, by its kind (`KINDS`)."""
     return {
         kind: tuple(dict.fromkeys(word for words in _languages() for word in words.get(kind, ()))) for kind in KINDS
     }
@@ -45,15 +45,15 @@ def said_around() -> dict[str, tuple[str, ...]]:
 @cache
 def said_for_operators() -> dict[str, tuple[str, ...]]:
     """What people say for an operator whatever a schema lists, of every language, by its canonical name."""
-    names = dict.fromkeys(name for words in _languages() for name in words["operators"])
-    return {name: tuple(word for words in _languages() for word in words["operators"].get(name, ())) for name in names}
+    said = [words.get("operators", {}) for words in _languages()]
+    return {name: tuple(word for words in said for word in words.get(name, ())) for name in operators()}
 
 
 @cache
 def any_of(*kinds: str) -> str:
     """A regex for what people say around values of these kinds, the longest first."""
     words = sorted((word for kind in kinds for word in said_around()[kind]), key=len, reverse=True)
-    return "|".join(word.replace("'", "['\u2019]") for word in words)
+    return "|".join(re.escape(word).replace("'", "['\u2019]") for word in words)
 
 
 @cache
