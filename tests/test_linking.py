@@ -185,7 +185,7 @@ HIVES = minify(
         ("more than 3 years of queen, weak", "more than [above] 3 years of queen [queenAge], weak [strength is weak]"),
         ("more than 3, queen", "more than [queenAge above] 3, queen"),
         ("more than 3 queen eggs", "more than [queenAge above] 3 queen eggs"),
-        ("bee queen above 3, all colonies except weak", "bee queen above 3, all colonies except weak [strength isNot weak]"),
+        ("bee queen above 3, the colony except weak", "bee queen above 3, the colony except weak [strength isNot weak]"),
         ("queen wax above 3, age of queen above 3, queen", "queen wax above 3, age of queen above 3, queen"),
         # operators by their names
         ("colony strength anyOf weak", "colony strength [strength] anyOf [anyOf] weak [weak]"),
