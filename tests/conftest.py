@@ -79,6 +79,18 @@ def schema_rows() -> list[dict[str, Any]]:
     return build(domain_specs(), options, SimpleNamespace(**sections["run"]))
 
 
+@pytest.fixture(scope="session")
+def data(tmp_path_factory, tiny_base) -> Path:
+    """A root with d_01 to d_04."""
+    from tests_support import config_for, ok
+
+    folder = tmp_path_factory.mktemp("data")
+    config = str(config_for(folder, tiny_base))
+    for name in ("generate_domain_specs.py", "build_schemas.py", "generate_dataset.py", "build_training_corpus.py"):
+        ok(name, "--config", config)
+    return folder
+
+
 def run_script(
     name: str, *args: str, env: dict[str, str] | None = None, timeout: float = 300
 ) -> subprocess.CompletedProcess:

@@ -16,19 +16,9 @@ from typing import Any
 import pytest
 from conftest import ROOT, run_script
 from odd_server import Server, drops, fails, says
-from tests_support import config_for, copied, ok, refused, rows_of
+from tests_support import config_for, copied, ok, refused, rows_of, write_pairs
 
 SCRIPTS = sorted(p.name for p in (ROOT / "scripts").glob("*.py"))
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory, tiny_base) -> Path:
-    """A root with d_01 to d_04."""
-    folder = tmp_path_factory.mktemp("data")
-    config = str(config_for(folder, tiny_base))
-    for name in ("generate_domain_specs.py", "build_schemas.py", "generate_dataset.py", "build_training_corpus.py"):
-        ok(name, "--config", config)
-    return folder
 
 
 @pytest.fixture
@@ -394,24 +384,6 @@ def test_a_test_row_in_the_corpus_stops_the_evaluation(trained, tmp_path):
     with (tmp_path / "out/d_04_training_corpus.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps({"row_id": leaked["row_id"], "schema_id": leaked["schema_id"], "split": "train"}) + "\n")
     assert "is in the training corpus" in refused("evaluate_student.py", "--config", config, "--base")
-
-
-def write_pairs(root: Path) -> None:
-    """Pairs made by hand: an untrained model's samples never end."""
-    from pipeline.prompts import render_completion
-
-    corpus = [row for row in rows_of(root / "d_04_training_corpus.jsonl") if row["split"] == "train"]
-    pairs = [
-        {
-            "pair_id": row["row_id"], "row_id": row["row_id"], "schema_id": row["schema_id"], "query": "",
-            "prompt": row["prompt"], "chosen": row["completion"], "rejected": render_completion({"steps": []}),
-            "chosen_from": "teacher", "rejected_failure": "schema_violation",
-        }
-        for row in corpus[:8]
-    ]  # fmt: skip
-    path = root / "student_runs/embedded/alignment/dpo_pairs.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(pair) + "\n" for pair in pairs), encoding="utf-8")
 
 
 def test_dpo_starts_at_margin_zero_and_the_decision_is_written(trained):

@@ -1,33 +1,45 @@
-"""What Unsloth changes in transformers and peft leaves the student as it is."""
+"""What Unsloth changes in transformers, peft and TRL leaves the student and its training as they are.
+
+Without its kernels: no GPU is needed.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 from conftest import ROOT
+from tests_support import copied, ok, rows_of, write_pairs
 
-pytestmark = pytest.mark.skipif(find_spec("unsloth") is None, reason="Unsloth is installed on Linux only")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("unsloth") is None, reason="Unsloth is installed on Linux only"),
+]
 
 
-@pytest.mark.slow
+def under_unsloth(folder: Path, *args: str) -> None:
+    """Run `unsloth_on_cpu.py` with these arguments, its caches in `folder`."""
+    uncompiled = {"TORCHDYNAMO_DISABLE": "1", "PYTHONPATH": str(ROOT / "scripts")}
+    command = [sys.executable, str(ROOT / "tests" / "unsloth_on_cpu.py"), *args]
+    made = subprocess.run(
+        command, capture_output=True, text=True, timeout=500, check=False, cwd=folder, env=os.environ | uncompiled
+    )
+    assert made.returncode == 0, made.stdout[-3000:] + made.stderr[-3000:]
+
+
 def test_losses_gradients_and_answers_under_unsloth_are_those_of_transformers(tiny_base, tmp_path):
-    """Without its kernels: no GPU is needed."""
     from unsloth_on_cpu import measured
 
     from pipeline.student import Placement, load_student
 
-    uncompiled = {"TORCHDYNAMO_DISABLE": "1", "PYTHONPATH": str(ROOT / "scripts")}
-    command = [sys.executable, str(ROOT / "tests" / "unsloth_on_cpu.py"), str(tiny_base), str(tmp_path)]
-    made = subprocess.run(
-        command, capture_output=True, text=True, timeout=500, check=False, cwd=tmp_path, env=os.environ | uncompiled
-    )
-    assert made.returncode == 0, made.stdout[-3000:] + made.stderr[-3000:]
+    under_unsloth(tmp_path, "measure", str(tiny_base), str(tmp_path))
     theirs = torch.load(tmp_path / "measured.pt")
     student = SimpleNamespace(base_model=str(tiny_base))
     ours = measured(
@@ -38,3 +50,35 @@ def test_losses_gradients_and_answers_under_unsloth_are_those_of_transformers(ti
     flat = lambda found: torch.cat([found["gradients"][name].flatten() for name in sorted(ours["gradients"])])
     assert (flat(theirs) - flat(ours)).norm() < 1e-5 * flat(ours).norm()
     assert theirs["answers"] == ours["answers"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "metrics", "options"),
+    [
+        ("train_student.py", "training_metrics.jsonl", ()),
+        ("train_student.py", "training_metrics.jsonl", ("--no-shared-prefix",)),
+        ("train_alignment.py", "alignment/alignment_metrics.jsonl", ()),
+    ],
+    ids=["sft", "sft of separate rows", "dpo"],
+)
+def test_a_training_stage_under_unsloth_makes_the_same_updates(data, tmp_path, stage, metrics, options):
+    logged = []
+    for name in ("plain", "unsloth"):
+        folder = tmp_path / name
+        config = copied(data, folder)
+        sections = json.loads(config.read_text())
+        sections["training"]["lora_rank"] = 128  # optimisers of 8 bits round large matrices only
+        config.write_text(json.dumps(sections))
+        args = ("--config", str(config), "--max-steps", "5", "--force", *options)
+        if stage == "train_alignment.py":
+            ok("train_student.py", *args)
+            write_pairs(folder / "out")
+        if name == "plain":
+            ok(stage, *args)
+        else:
+            under_unsloth(folder, str(ROOT / "scripts" / stage), *args)
+        logged.append(rows_of(folder / "out/student_runs/embedded" / metrics))
+    for plain, other in zip(*logged, strict=True):
+        both = plain.keys() & other.keys()  # of separate rows TRL logs entropy and accuracy, too
+        assert both >= {"step"} | plain.keys() & {"loss", "grad_norm", "learning_rate", "eval_loss", "train_loss"}
+        assert {key: other[key] for key in both} == pytest.approx({key: plain[key] for key in both}, rel=1e-4, abs=1e-6)

@@ -94,3 +94,21 @@ def refused(name: str, *args: str, **kwargs: Any) -> str:
 def rows_of(path: Path) -> list[dict]:
     """The rows of a JSONL file."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def write_pairs(root: Path) -> None:
+    """Pairs made by hand: an untrained model's samples never end."""
+    from pipeline.prompts import render_completion
+
+    corpus = [row for row in rows_of(root / "d_04_training_corpus.jsonl") if row["split"] == "train"]
+    pairs = [
+        {
+            "pair_id": row["row_id"], "row_id": row["row_id"], "schema_id": row["schema_id"], "query": "",
+            "prompt": row["prompt"], "chosen": row["completion"], "rejected": render_completion({"steps": []}),
+            "chosen_from": "teacher", "rejected_failure": "schema_violation",
+        }
+        for row in corpus[:8]
+    ]  # fmt: skip
+    path = root / "student_runs/embedded/alignment/dpo_pairs.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(pair) + "\n" for pair in pairs), encoding="utf-8")

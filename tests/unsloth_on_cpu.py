@@ -1,16 +1,18 @@
-"""The Unsloth backend where there is no GPU, in a process of its own: python unsloth_on_cpu.py BASE FOLDER.
+"""A script under Unsloth where there is no GPU: python unsloth_on_cpu.py SCRIPT ARGS.
 
 Unsloth is imported and loads only where torch speaks of a CUDA device, so torch does, for that time. Its kernels do not
-run here; what it changes in transformers, peft and TRL does. Leaves in FOLDER an adapter and what `measured` finds of
-it.
+run here; what it changes in transformers, peft and TRL does. `measure BASE FOLDER` in place of a script leaves in
+FOLDER an adapter and what `measured` finds of it.
 """
 
 from __future__ import annotations
 
 import random
+import runpy
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -42,6 +44,29 @@ def a_gpu_is_said_to_be_there() -> Iterator[None]:
             setattr(torch.cuda, name, value)
 
 
+def train_with_unsloth() -> None:
+    """Have this process train with Unsloth, on the CPU in float32."""
+    with a_gpu_is_said_to_be_there():
+        import unsloth
+    from pipeline import student
+
+    def where_a_gpu_is_said_to_be(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def called(*args: Any, **options: Any) -> Any:
+            with a_gpu_is_said_to_be_there():
+                return function(*args, **options)
+
+        return called
+
+    load = unsloth.FastModel.from_pretrained
+    on_cpu = {"device_map": "cpu", "dtype": torch.float32}
+    unsloth.FastModel.from_pretrained = staticmethod(lambda *args, **options: load(*args, **options | on_cpu))
+    student.load_base = where_a_gpu_is_said_to_be(student.load_base)
+    student.add_lora = where_a_gpu_is_said_to_be(student.add_lora)
+    backend = {True: "unsloth", False: "transformers"}
+    student.place = lambda _, *, trains=False: student.Placement(backend[trains], "cpu", "float32")
+
+
 def measured(model: Any) -> dict[str, Any]:
     """Loss and gradients of a group whose prefix is longer than the sliding window, and greedy answers to its
     prompts."""
@@ -62,18 +87,13 @@ def measured(model: Any) -> dict[str, Any]:
     return {"loss": loss.item(), "gradients": gradients, "answers": [answer.tokens for answer in found]}
 
 
-def main(base: str, folder: Path) -> None:
-    with a_gpu_is_said_to_be_there():
-        import unsloth
+def measure(base: str, folder: Path) -> None:
+    """What `measured` finds of a new adapter with values in both its matrices."""
+    from pipeline.student import add_lora, load_base, load_tokenizer, place, save_adapter
 
-        from pipeline.student import Placement, add_lora, load_base, load_tokenizer, save_adapter
-
-        load = unsloth.FastModel.from_pretrained
-        on_cpu = {"device_map": "cpu", "dtype": torch.float32}
-        unsloth.FastModel.from_pretrained = staticmethod(lambda *args, **options: load(*args, **options | on_cpu))
-        student = SimpleNamespace(base_model=base, max_seq_length=4096)
-        placement = Placement("unsloth", "cuda", "float32")
-        model = add_lora(load_base(student, placement), student, placement, rank=4, alpha=8.0, seed=0)
+    student = SimpleNamespace(base_model=base, max_seq_length=4096)
+    placement = place(student, trains=True)
+    model = add_lora(load_base(student, placement), student, placement, rank=4, alpha=8.0, seed=0)
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if "lora_B" in name:
@@ -83,4 +103,10 @@ def main(base: str, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    train_with_unsloth()
+    what, *given = sys.argv[1:]
+    if what == "measure":
+        measure(given[0], Path(given[1]))
+    else:
+        sys.argv = [what, *given]
+        runpy.run_path(what, run_name="__main__")
