@@ -282,10 +282,11 @@ def train(options: SimpleNamespace, layout: Layout, stage: Stage, places: dict[s
     config = training_arguments(options, layout, placement, len(groups), bool(validation))
     # All processes have read what they need of older outputs: the main one may move them, then the others look again.
     with config.main_process_first(local=False, desc="older outputs"):
-        if main_process():
-            stage.set_aside()
-            shutil.rmtree(layout.sft_adapter, ignore_errors=True)
         checkpoint = last_checkpoint(layout, content_id(stage.facts), training.resume)
+        if main_process():
+            if checkpoint is None:
+                stage.set_aside()
+            shutil.rmtree(layout.sft_adapter, ignore_errors=True)
     measure = None
     if main_process() and validation and training.generated_rows:
         _, longest = supervised_tokens(validation_data)

@@ -465,7 +465,9 @@ def test_a_killed_training_goes_on_from_its_checkpoint(data, tmp_path):
                 time.sleep(0.05)
             process.kill()
             process.wait()
-            assert "going on from" in ok("train_student.py", *args)
+            said = ok("train_student.py", *args)
+            assert "going on from" in said
+            assert "is kept in" not in said
         else:
             ok("train_student.py", *args)
         results.append(rows_of(folder / "out/student_runs/embedded/training_metrics.jsonl"))

@@ -187,7 +187,8 @@ class Stage:
                 target = folder / path.relative_to(self.root)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.move(path, target)
-        print(f"{self.name}: what other options or inputs had made is kept in {folder}")
+        whose = "other options or inputs had made" if record else "a run that did not end had left"
+        print(f"{self.name}: what {whose} is kept in {folder}")
 
     def finish(self, counts: dict[str, Any], summary: str) -> None:
         """Record the facts beside the outputs and print the summary."""
