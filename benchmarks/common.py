@@ -12,13 +12,17 @@ import platform
 import random
 import subprocess
 import sys
+import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
+
+from pipeline.paths import EMBEDDED_BASE  # noqa: E402
 
 GEMMA3_270M = {
     "vocab_size": 262_144, "hidden_size": 640, "intermediate_size": 2048, "num_hidden_layers": 18,
@@ -26,12 +30,28 @@ GEMMA3_270M = {
     "query_pre_attn_scalar": 256, "max_position_embeddings": 32_768,
 }  # fmt: skip
 
+TOLERANCE = {"cpu": 1e-3, "cuda": 0.03}
+"""Largest relative difference of two losses that are one: in float32 on a CPU, in bf16 on a GPU."""
+
 
 def add_arguments(parser: argparse.ArgumentParser, sides: tuple[str, ...]) -> None:
     """Flags that every benchmark has."""
     parser.add_argument("--model", default="embedded", choices=("embedded", "gemma3-270m-random"))
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--side", choices=sides, help=argparse.SUPPRESS)
+
+
+def add_training_arguments(parser: argparse.ArgumentParser) -> None:
+    """Flags of benchmarks that train."""
+    add_arguments(parser, ("baseline", "ours"))
+    parser.add_argument(
+        "--backend", default="transformers", choices=("transformers", "unsloth"),
+        help="what both sides train with; unsloth needs --device cuda",
+    )  # fmt: skip
+    parser.add_argument("--steps", type=int, default=4, help="optimiser steps, one schema each; the first is not timed")
+    parser.add_argument("--prefix", type=int, default=900, help="P: shared tokens")
+    parser.add_argument("--suffix", type=int, default=110, help="S: tokens of a row after them")
+    parser.add_argument("--labels", type=int, default=70, help="L: supervised tokens at the end of a row")
 
 
 def micro_batch(args: argparse.Namespace, *, embedded: int, large: int) -> int:
@@ -48,7 +68,7 @@ def load_model(name: str, device: str) -> Any:
     if name == "embedded":
         from transformers import AutoModelForCausalLM
 
-        return AutoModelForCausalLM.from_pretrained(ROOT / "assets/embedded_base", dtype=dtype).to(device)
+        return AutoModelForCausalLM.from_pretrained(EMBEDDED_BASE, dtype=dtype).to(device)
     from transformers import Gemma3ForCausalLM, Gemma3TextConfig
 
     torch.manual_seed(0)
@@ -59,25 +79,30 @@ def tokenizer() -> Any:
     """The embedded base's tokenizer; its ids are valid in both models."""
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(ROOT / "assets/embedded_base")
+    return AutoTokenizer.from_pretrained(EMBEDDED_BASE)
 
 
-def add_lora(model: Any) -> Any:
-    """LoRA of rank 16 on all linear layers, the same for the same torch seed."""
-    import torch
-    from peft import LoraConfig, get_peft_model
+def load_student(args: argparse.Namespace) -> Any:
+    """The model with LoRA of rank 16 on all linear layers, made as the stages make it; the same for the same flags."""
+    from pipeline.student import add_lora, load_base, place
 
-    from pipeline.student import LORA_TARGETS
-
-    torch.manual_seed(0)
-    lora = LoraConfig(r=16, lora_alpha=32, target_modules=LORA_TARGETS, task_type="CAUSAL_LM")
-    return get_peft_model(model, lora)
+    with tempfile.TemporaryDirectory() as folder:
+        base = EMBEDDED_BASE if args.model == "embedded" else Path(folder)
+        if args.model != "embedded":
+            load_model(args.model, args.device).cpu().save_pretrained(base)
+            tokenizer().save_pretrained(base)
+        student = SimpleNamespace(
+            base_model=str(base), max_seq_length=4096, backend=args.backend, device=args.device
+        )  # fmt: skip
+        placement = place(student, trains=True)
+        return add_lora(load_base(student, placement), student, placement, rank=16, alpha=32, seed=0)
 
 
 class Clock:
     """The moments when optimiser steps ended, as a callback of a trainer; the first step is not timed."""
 
     def __new__(cls) -> Any:
+        import torch
         from transformers import TrainerCallback
 
         class StepClock(TrainerCallback):
@@ -85,6 +110,8 @@ class Clock:
                 self.moments: list[float] = []
 
             def on_step_end(self, *_: Any, **__: Any) -> None:
+                if torch.cuda.is_available():
+                    torch.cuda.synchronize()
                 self.moments.append(time.perf_counter())
 
         return StepClock()
@@ -107,8 +134,14 @@ def trainer_settings(args: argparse.Namespace) -> dict[str, Any]:
     return {
         "learning_rate": 1e-4, "max_steps": args.steps, "logging_steps": 1, "save_strategy": "no", "seed": 0,
         "use_cpu": args.device == "cpu", "bf16": args.device == "cuda", "fp16": False, "max_grad_norm": 1.0,
-        "train_sampling_strategy": "sequential",
+        "train_sampling_strategy": "sequential", "optim": "adamw_torch_fused", "weight_decay": 0.0, "warmup_steps": 0,
     }  # fmt: skip
+
+
+def rates(tokens: int, theirs: dict[str, Any], mine: dict[str, Any]) -> dict[str, float]:
+    """Tokens a second of both sides, over so many tokens of rows; a shared prefix counts in each of its rows."""
+    sides = {"baseline": theirs, "ours": mine}
+    return {f"tokens_per_second_{side}": tokens / found["seconds"] for side, found in sides.items()}
 
 
 def largest_difference(theirs: list[float], mine: list[float]) -> float:

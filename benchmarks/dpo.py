@@ -7,6 +7,7 @@ times.
 
     uv run python benchmarks/dpo.py
     uv run python benchmarks/dpo.py --model gemma3-270m-random --steps 2 --rows 2
+    uv run python benchmarks/dpo.py --model gemma3-270m-random --device cuda --backend unsloth
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ def pairs_of(args: argparse.Namespace, vocabulary: int) -> list[dict[str, Any]]:
 
 
 def baseline(args: argparse.Namespace) -> dict[str, Any]:
-    """TRL as shipped."""
+    """TRL as shipped, or as Unsloth changes it."""
+    model = common.load_student(args)
     from datasets import Dataset
     from trl import DPOConfig, DPOTrainer
 
-    model = common.add_lora(common.load_model(args.model, args.device))
     cut = args.prefix + args.suffix - args.labels
     rows = [
         {
@@ -72,12 +73,12 @@ def baseline(args: argparse.Namespace) -> dict[str, Any]:
 
 def ours(args: argparse.Namespace) -> dict[str, Any]:
     """Shared prefixes, for policy and reference."""
+    model = common.load_student(args)
     from datasets import Dataset
 
     from pipeline.trainers import GroupDPOTrainer, dpo_config
     from train_alignment import add_reference
 
-    model = common.add_lora(common.load_model(args.model, args.device))
     groups = pairs_of(args, model.config.vocab_size)
     started = time.perf_counter()
     add_reference(groups, model.get_base_model(), 0)
@@ -93,12 +94,8 @@ def ours(args: argparse.Namespace) -> dict[str, Any]:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    common.add_arguments(parser, ("baseline", "ours"))
-    parser.add_argument("--steps", type=int, default=4, help="optimiser steps, one schema each; the first is not timed")
+    common.add_training_arguments(parser)
     parser.add_argument("--rows", type=int, default=8, help="K: pairs a schema")
-    parser.add_argument("--prefix", type=int, default=900, help="P: shared tokens")
-    parser.add_argument("--suffix", type=int, default=110, help="S: tokens of a side after them")
-    parser.add_argument("--labels", type=int, default=70, help="L: tokens of chosen and of rejected")
     parser.add_argument("--micro-batch", type=int, help="the baseline's pairs (default: 8 embedded, 2 for 270M)")
     args = parser.parse_args(argv)
     args.micro_batch = common.micro_batch(args, embedded=8, large=2)
@@ -111,19 +108,24 @@ def main(argv: list[str] | None = None) -> int:
     config = common.load_model(args.model, "cpu").config
     limit = common.arithmetic_limit(config, args.prefix, args.suffix, args.labels, 2 * args.rows, True)
     ratio = theirs["seconds"] / mine["seconds"]
-    print(f"DPO, {args.model}: {ratio:.1f} times as fast as TRL's DPOTrainer; less arithmetic allows {limit:.1f} times")
+    print(
+        f"DPO, {args.model}, {args.backend}: {ratio:.1f} times as fast as TRL's DPOTrainer; less arithmetic allows "
+        f"{limit:.1f} times"
+    )
     common.print_result(
         {
-            "name": "dpo", "baseline": f"trl.DPOTrainer, micro-batch {args.micro_batch} pairs", "model": args.model,
+            "name": "dpo", "baseline": f"trl.DPOTrainer, micro-batch {args.micro_batch} pairs",
+            "model": args.model, "backend": args.backend,
             "P": args.prefix, "S": args.suffix, "labels": args.labels, "K": args.rows, "steps_timed": args.steps - 1,
             "seconds_baseline": theirs["seconds"], "seconds_ours": mine["seconds"], "ratio": ratio,
             "arithmetic_limit": limit, "seconds_reference_baseline": theirs["reference_seconds"],
             "seconds_reference_ours": mine["reference_seconds"], "max_difference": difference,
             "peak_memory_baseline_mib": theirs["peak_memory"], "peak_memory_ours_mib": mine["peak_memory"],
+            **common.rates(2 * args.rows * (args.steps - 1) * (args.prefix + args.suffix), theirs, mine),
             **common.machine(args.device),
         }
     )  # fmt: skip
-    return 0 if difference < 1e-3 else 1
+    return 0 if difference < common.TOLERANCE[args.device] else 1
 
 
 if __name__ == "__main__":

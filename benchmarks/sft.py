@@ -5,6 +5,8 @@ Random tokens: prefix P, suffix S with L supervised tokens, K rows a schema. The
 
     uv run python benchmarks/sft.py
     uv run python benchmarks/sft.py --model gemma3-270m-random --steps 2
+    uv run python benchmarks/sft.py --model gemma3-270m-random --device cuda
+    uv run python benchmarks/sft.py --model gemma3-270m-random --device cuda --backend unsloth
 """
 
 from __future__ import annotations
@@ -26,11 +28,11 @@ def groups_of(args: argparse.Namespace, model: Any) -> list[dict[str, Any]]:
 
 
 def baseline(args: argparse.Namespace) -> dict[str, Any]:
-    """TRL as shipped."""
+    """TRL as shipped, or as Unsloth changes it."""
+    model = common.load_student(args)
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
-    model = common.add_lora(common.load_model(args.model, args.device))
     rows = [
         {"input_ids": row, "completion_mask": [int(label != -100) for label in labels]}
         for group in groups_of(args, model)
@@ -50,11 +52,11 @@ def baseline(args: argparse.Namespace) -> dict[str, Any]:
 
 def ours(args: argparse.Namespace) -> dict[str, Any]:
     """Shared prefixes."""
+    model = common.load_student(args)
     from datasets import Dataset
 
     from pipeline.trainers import GroupSFTTrainer, sft_config
 
-    model = common.add_lora(common.load_model(args.model, args.device))
     config = sft_config(tempfile.mkdtemp(), gradient_accumulation_steps=1, **common.trainer_settings(args))
     clock = common.Clock()
     trainer = GroupSFTTrainer(
@@ -66,12 +68,8 @@ def ours(args: argparse.Namespace) -> dict[str, Any]:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    common.add_arguments(parser, ("baseline", "ours"))
-    parser.add_argument("--steps", type=int, default=4, help="optimiser steps, one schema each; the first is not timed")
+    common.add_training_arguments(parser)
     parser.add_argument("--rows", type=int, default=16, help="K: rows a schema")
-    parser.add_argument("--prefix", type=int, default=900, help="P: shared tokens")
-    parser.add_argument("--suffix", type=int, default=110, help="S: tokens of a row after them")
-    parser.add_argument("--labels", type=int, default=70, help="L: supervised tokens of a row")
     parser.add_argument("--micro-batch", type=int, help="the baseline's (default: 16 embedded, 4 for 270M: what fits)")
     args = parser.parse_args(argv)
     args.micro_batch = common.micro_batch(args, embedded=16, large=4)
@@ -86,18 +84,24 @@ def main(argv: list[str] | None = None) -> int:
         common.load_model(args.model, "cpu").config, args.prefix, args.suffix, args.labels, args.rows, True
     )
     ratio = theirs["seconds"] / mine["seconds"]
-    print(f"SFT, {args.model}: {ratio:.1f} times as fast as TRL's SFTTrainer; less arithmetic allows {limit:.1f} times")
+    print(
+        f"SFT, {args.model}, {args.backend}: {ratio:.1f} times as fast as TRL's SFTTrainer; less arithmetic allows "
+        f"{limit:.1f} times"
+    )
     common.print_result(
         {
             "name": "sft", "baseline": f"trl.SFTTrainer, completion-only, micro-batch {args.micro_batch}",
-            "model": args.model, "P": args.prefix, "S": args.suffix, "labels": args.labels, "K": args.rows,
+            "model": args.model, "backend": args.backend,
+            "P": args.prefix, "S": args.suffix, "labels": args.labels, "K": args.rows,
             "steps_timed": args.steps - 1, "seconds_baseline": theirs["seconds"], "seconds_ours": mine["seconds"],
             "ratio": ratio, "arithmetic_limit": limit, "max_difference": difference,
             "max_difference_weights": weights, "peak_memory_baseline_mib": theirs["peak_memory"],
-            "peak_memory_ours_mib": mine["peak_memory"], **common.machine(args.device),
+            "peak_memory_ours_mib": mine["peak_memory"],
+            **common.rates(args.rows * (args.steps - 1) * (args.prefix + args.suffix), theirs, mine),
+            **common.machine(args.device),
         }
     )  # fmt: skip
-    return 0 if difference < 1e-3 else 1
+    return 0 if difference < common.TOLERANCE[args.device] else 1
 
 
 if __name__ == "__main__":

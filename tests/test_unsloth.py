@@ -24,22 +24,29 @@ pytestmark = [
 ]
 
 
-def under_unsloth(folder: Path, *args: str) -> None:
-    """Run `unsloth_on_cpu.py` with these arguments, its caches in `folder`."""
+@pytest.fixture(scope="module")
+def caches(tmp_path_factory) -> Path:
+    """Where Unsloth writes what it makes at its import, once for all."""
+    return tmp_path_factory.mktemp("unsloth")
+
+
+def under_unsloth(folder: Path, *args: str) -> str:
+    """What `unsloth_on_cpu.py` prints with these arguments, its caches in `folder`."""
     uncompiled = {"TORCHDYNAMO_DISABLE": "1", "PYTHONPATH": str(ROOT / "scripts")}
     command = [sys.executable, str(ROOT / "tests" / "unsloth_on_cpu.py"), *args]
     made = subprocess.run(
         command, capture_output=True, text=True, timeout=500, check=False, cwd=folder, env=os.environ | uncompiled
     )
     assert made.returncode == 0, made.stdout[-3000:] + made.stderr[-3000:]
+    return made.stdout
 
 
-def test_losses_gradients_and_answers_under_unsloth_are_those_of_transformers(tiny_base, tmp_path):
+def test_losses_gradients_and_answers_under_unsloth_are_those_of_transformers(tiny_base, caches, tmp_path):
     from unsloth_on_cpu import measured
 
     from pipeline.student import Placement, load_student
 
-    under_unsloth(tmp_path, "measure", str(tiny_base), str(tmp_path))
+    under_unsloth(caches, "measure", str(tiny_base), str(tmp_path))
     theirs = torch.load(tmp_path / "measured.pt")
     student = SimpleNamespace(base_model=str(tiny_base))
     ours = measured(
@@ -61,7 +68,7 @@ def test_losses_gradients_and_answers_under_unsloth_are_those_of_transformers(ti
     ],
     ids=["sft", "sft of separate rows", "dpo"],
 )
-def test_a_training_stage_under_unsloth_makes_the_same_updates(data, tmp_path, stage, metrics, options):
+def test_a_training_stage_under_unsloth_makes_the_same_updates(data, caches, tmp_path, stage, metrics, options):
     logged = []
     for name in ("plain", "unsloth"):
         folder = tmp_path / name
@@ -76,9 +83,18 @@ def test_a_training_stage_under_unsloth_makes_the_same_updates(data, tmp_path, s
         if name == "plain":
             ok(stage, *args)
         else:
-            under_unsloth(folder, str(ROOT / "scripts" / stage), *args)
+            under_unsloth(caches, str(ROOT / "scripts" / stage), *args)
         logged.append(rows_of(folder / "out/student_runs/embedded" / metrics))
     for plain, other in zip(*logged, strict=True):
         both = plain.keys() & other.keys()  # of separate rows TRL logs entropy and accuracy, too
         assert both >= {"step"} | plain.keys() & {"loss", "grad_norm", "learning_rate", "eval_loss", "train_loss"}
         assert {key: other[key] for key in both} == pytest.approx({key: plain[key] for key in both}, rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["sft", "dpo"])
+def test_both_sides_of_a_benchmark_agree_under_unsloth(caches, name):
+    small = ["--steps", "3", "--rows", "2", "--prefix", "60", "--suffix", "20", "--labels", "8", "--backend", "unsloth"]
+    script = str(ROOT / "benchmarks" / f"{name}.py")
+    printed = [under_unsloth(caches, script, "--side", side, *small) for side in ("baseline", "ours")]
+    baseline, ours = (json.loads(lines.splitlines()[-1])["losses"] for lines in printed)
+    assert ours == pytest.approx(baseline, rel=1e-5)

@@ -108,5 +108,5 @@ if __name__ == "__main__":
     if what == "measure":
         measure(given[0], Path(given[1]))
     else:
-        sys.argv = [what, *given]
+        sys.argv, sys.path[0] = [what, *given], str(Path(what).parent)
         runpy.run_path(what, run_name="__main__")
