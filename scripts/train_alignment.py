@@ -72,10 +72,18 @@ def align(
     options: SimpleNamespace, layout: Layout, adapter: Path, pairs: list[dict[str, Any]]
 ) -> tuple[Any, dict[str, Any]]:
     """Train and save the adapter; returns (renderer, counts)."""
-    from pipeline.student import Renderer, causal_lm, load_student, load_tokenizer, place, save_adapter
+    from pipeline.student import (
+        Renderer,
+        causal_lm,
+        holds_all_weights,
+        load_student,
+        load_tokenizer,
+        place,
+        save_adapter,
+    )
 
     settings, student, run = options.alignment, options.student, options.run
-    placement = place(student, trains=True)
+    placement = place(student, trains=True, whole=holds_all_weights(adapter))
     print(f"alignment: {adapter}, {placement.say()}")
     model = load_student(student, placement, adapter, trainable=True)
     tokenizer = load_tokenizer(student.base_model)

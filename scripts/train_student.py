@@ -256,7 +256,7 @@ def train(options: SimpleNamespace, layout: Layout, stage: Stage, places: dict[s
     from pipeline.student import Renderer, add_lora, load_base, load_tokenizer, place, save_adapter
 
     training, student, run = options.training, options.student, options.run
-    placement = place(student, trains=True)
+    placement = place(student, trains=True, whole=training.lora_rank == 0)
     if main_process():
         several = f", {processes()} processes" if processes() > 1 else ""
         print(f"training: {student.base_model}, {placement.say()}{several}")

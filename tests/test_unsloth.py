@@ -18,10 +18,7 @@ import torch
 from conftest import ROOT
 from tests_support import copied, ok, rows_of, write_pairs
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(find_spec("unsloth") is None, reason="Unsloth is installed on Linux only"),
-]
+pytestmark = pytest.mark.skipif(find_spec("unsloth") is None, reason="Unsloth is installed on Linux only")
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +38,22 @@ def under_unsloth(folder: Path, *args: str) -> str:
     return made.stdout
 
 
+def test_a_gpu_trains_adapters_with_unsloth_in_bf16_and_all_weights_with_transformers_in_float32():
+    from unsloth_on_cpu import a_gpu_is_said_to_be_there
+
+    from pipeline.errors import UserError
+    from pipeline.student import Placement, place
+
+    auto = SimpleNamespace(device="auto", backend="auto")
+    with a_gpu_is_said_to_be_there():
+        assert place(auto, trains=True) == Placement("unsloth", "cuda", "bfloat16")
+        assert place(auto) == Placement("transformers", "cuda", "bfloat16")
+        assert place(auto, trains=True, whole=True) == Placement("transformers", "cuda", "float32")
+        with pytest.raises(UserError, match="trains adapters"):
+            place(SimpleNamespace(device="auto", backend="unsloth"), trains=True, whole=True)
+
+
+@pytest.mark.slow
 def test_losses_gradients_and_answers_under_unsloth_are_those_of_transformers(tiny_base, caches, tmp_path):
     from unsloth_on_cpu import measured
 
@@ -59,6 +72,7 @@ def test_losses_gradients_and_answers_under_unsloth_are_those_of_transformers(ti
     assert theirs["answers"] == ours["answers"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stage", "metrics", "options"),
     [
@@ -91,6 +105,7 @@ def test_a_training_stage_under_unsloth_makes_the_same_updates(data, caches, tmp
         assert {key: other[key] for key in both} == pytest.approx({key: plain[key] for key in both}, rel=1e-4, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sft", "dpo"])
 def test_both_sides_of_a_benchmark_agree_under_unsloth(caches, name):
     small = ["--steps", "3", "--rows", "2", "--prefix", "60", "--suffix", "20", "--labels", "8", "--backend", "unsloth"]

@@ -64,7 +64,7 @@ def train_with_unsloth() -> None:
     student.load_base = where_a_gpu_is_said_to_be(student.load_base)
     student.add_lora = where_a_gpu_is_said_to_be(student.add_lora)
     backend = {True: "unsloth", False: "transformers"}
-    student.place = lambda _, *, trains=False: student.Placement(backend[trains], "cpu", "float32")
+    student.place = lambda _, *, trains=False, whole=False: student.Placement(backend[trains], "cpu", "float32")
 
 
 def measured(model: Any) -> dict[str, Any]:

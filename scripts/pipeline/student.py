@@ -140,10 +140,11 @@ class Placement:
         return f"{self.backend} on {self.device}, {self.dtype}"
 
 
-def place(student: SimpleNamespace, *, trains: bool = False) -> Placement:
+def place(student: SimpleNamespace, *, trains: bool = False, whole: bool = False) -> Placement:
     """Backend, device and dtype of these options. Raises UserError where they cannot be had.
 
-    Unsloth trains; a stage that only asks loads transformers' model, whose attention takes shared prefixes.
+    Unsloth trains adapters; a stage that only asks loads transformers' model, whose attention takes shared prefixes. To
+    train all weights (`whole`) is transformers' too, in float32: the small updates of a weight are lost in bf16.
     """
     import torch
 
@@ -158,8 +159,12 @@ def place(student: SimpleNamespace, *, trains: bool = False) -> Placement:
         backend = "unsloth" if device == "cuda" else "transformers"
     if backend == "unsloth" and device != "cuda":
         raise UserError(f"--backend unsloth needs a CUDA device, this is {device}; use --backend auto or transformers")
-    dtype = "bfloat16" if device == "cuda" and torch.cuda.is_bf16_supported() else "float32"
-    return Placement(backend if trains else "transformers", device, dtype)
+    if whole and student.backend == "unsloth":
+        raise UserError(
+            "--backend unsloth trains adapters, not all weights; use --backend auto, or --lora-rank 1 or more"
+        )
+    bf16 = device == "cuda" and torch.cuda.is_bf16_supported() and not whole
+    return Placement(backend if trains and not whole else "transformers", device, "bfloat16" if bf16 else "float32")
 
 
 def load_base(student: SimpleNamespace, placement: Placement) -> Any:
@@ -217,6 +222,11 @@ def kept_adapter(layout: Layout) -> Path:
     return layout.sft_adapter
 
 
+def holds_all_weights(checkpoint: Path) -> bool:
+    """Whether a checkpoint's folder is a whole model (`--lora-rank 0`), no adapter."""
+    return not (checkpoint / "adapter_config.json").exists()
+
+
 def check_adapter(adapter: Path, base_model: str) -> None:
     """Raise UserError where a folder is no finished adapter of this base, its weights and today's form of the prompt.
 
@@ -231,7 +241,7 @@ def check_adapter(adapter: Path, base_model: str) -> None:
             f"{adapter} was trained by another version of this project, which wrote prompts otherwise; train it again "
             "with ./runTraining.sh, or use the version that made it"
         )
-    if not (adapter / "adapter_config.json").exists():
+    if holds_all_weights(adapter):
         if (adapter / "model.safetensors").exists():
             return
         raise UserError(f"{adapter} holds no adapter (adapter_config.json is missing); give a checkpoint folder")
@@ -256,7 +266,7 @@ def load_student(
     if adapter is None:
         return load_base(student, placement)
     check_adapter(adapter, student.base_model)
-    if not (adapter / "adapter_config.json").exists():
+    if holds_all_weights(adapter):
         return load_base(SimpleNamespace(**{**vars(student), "base_model": str(adapter)}), placement)
     model = load_base(student, placement)
     from peft import PeftModel
