@@ -49,6 +49,14 @@ DAYS = st.dates(date(1990, 1, 1), date(2090, 1, 1))
         ("depuis ao\u00fbt 2023", "[2023-08-01 2024-03-17]"),
         ("december 3, 2021", "[2021-12-03]"),
         ("03/04/2024", "[2024-04-03]"),
+        ("3rd of march, 2024", "[2024-03-03]"),
+        ("14 dec 2021", "[2021-12-14]"),
+        # without a year: the last such day
+        ("3 may", "[2023-05-03]"),
+        ("after march 17th", "[2024-03-17]"),
+        ("apr\u00e8s le 18 mars", "[2023-03-18]"),
+        ("before feb 29", "[2024-02-29]"),
+        ("since jan 5", "[2024-01-05 2024-03-17]"),
         # a long word may have a typing mistake
         ("14 decembeer 2021", "[2021-12-14]"),
         ("yesterdya", "[2024-03-16 2024-03-16]"),

@@ -2,7 +2,8 @@
 
 What config/calendar.json knows of a request is followed by its days in the prompt: `since monday [2024-03-11
 2024-03-17]`, `before 3 march 2024 [2024-03-03]`. A time span has two days, both included; whatever reaches up to now
-ends on the current date. What it does not know stands as it is, and so does what is quoted.
+ends on the current date. A day without its year is the last such day up to the current date. What it does not know
+stands as it is, and so does what is quoted.
 """
 
 from __future__ import annotations
@@ -130,15 +131,16 @@ def _any_of(words: list[str]) -> str:
 
 @cache
 def _slots() -> dict[str, str]:
-    """What stands for a placeholder of a phrase, as a regex; `date` is a day with its year."""
+    """What stands for a placeholder of a phrase, as a regex; `date` is a day with its year, `yearless` one without."""
     month, weekday = _any_of(list(_names("months"))), _any_of(list(_names("weekdays")))
     day = r"\d{1,2}(?:st|nd|rd|th|er)?"
-    dated = rf"\d{{4}}-\d\d-\d\d|\d\d/\d\d/\d{{4}}|{day} {month} \d{{4}}|{month} {day},? \d{{4}}"
+    yearless = rf"{day} (?:of )?{month}|{month} {day}"
+    dated = rf"\d{{4}}-\d\d-\d\d|\d\d/\d\d/\d{{4}}|(?:{yearless}),? \d{{4}}"
     alone = [name for name, phrases in book()["phrases"].items() if "{day}" not in phrases[0]]
-    slots = {"date": dated, "month": month, "year": r"(?:19|20)\d\d", "weekday": weekday}
+    slots = {"date": dated, "yearless": yearless, "month": month, "year": r"(?:19|20)\d\d", "weekday": weekday}
     slots["n"] = rf"(?:\d{{1,4}}|{_any_of(list(book()['numbers']))})"
     spans = "|".join(_filled(phrase, slots, "(?:") for name in alone for phrase in book()["phrases"][name])
-    return slots | {"day": f"(?:{dated}|{spans}|{weekday}|{day} {month}|{month} {day})"}
+    return slots | {"day": f"(?:{dated}|{spans}|{weekday}|{yearless})"}
 
 
 def _filled(phrase: str, slots: dict[str, str], group: str = "(") -> str:
@@ -168,7 +170,10 @@ def _sayings() -> re.Pattern[str]:
     ):  # written once for its neighbours: days are long
         starts = "|".join(_filled(start, _slots()) for start, _, _ in group)
         said.append(f"(?:{starts}){_filled(end, _slots())}")
-    return re.compile(f"(?P<quoted>{QUOTED})|(?<![\\w-])(?:{'|'.join(said)}|{_slots()['date']})(?![\\w-])")
+    return re.compile(
+        f"(?P<quoted>{QUOTED})|(?<![\\w-])(?:{'|'.join(said)}|{_slots()['date']}"
+        rf"|(?P<yearless>{_slots()['yearless']}))(?![\w-])"
+    )
 
 
 def read_day(text: str) -> date | None:
@@ -181,7 +186,7 @@ def read_day(text: str) -> date | None:
         if re.fullmatch(r"\d\d/\d\d/\d{4}", text):
             day, month, year = map(int, text.split("/"))
             return date(year, month, day)
-        first, second, year = text.replace(",", "").split()
+        first, second, year = text.replace(",", "").replace(" of ", " ").split()
         named, numbered = (first, second) if first in _names("months") else (second, first)
         return date(int(year), _names("months")[named] + 1, int(re.sub(r"\D+$", "", numbered)))
     except (KeyError, ValueError):
@@ -241,7 +246,10 @@ def days_said(request: str, today: date) -> list[Note]:
                 span = _read_span(said, today)
             except (OverflowError, ValueError):  # outside the years that dates have
                 span = None
-            shown = _two_days(*span) if span and span[0] <= span[1] else ""
+            if span is None or span[0] > span[1]:
+                shown = ""
+            else:
+                shown = str(span[0]) if match["yearless"] else _two_days(*span)
         found.append(Note(places[match.start()], places[match.end()], shown))
     return found
 

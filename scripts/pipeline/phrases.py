@@ -84,9 +84,12 @@ class Phrases(list[Found]):
         super().__init__()
         self.glossary = glossary
         self.text, self.places = glossary.spelling.mended(lowered(request))
-        times = [range(bisect_left(self.places, said.start), bisect_left(self.places, said.end)) for said in of_time]
-        timed = {at for time in times for at in time}
-        self.values = {time.start for time in times if read_day(self.text[time.start : time.stop])}
+        timed, self.values = set(), set()
+        for said in of_time:
+            time = range(bisect_left(self.places, said.start), bisect_left(self.places, said.end))
+            timed.update(time)
+            if read_day(said.shown or self.text[time.start : time.stop]):
+                self.values.add(time.start)
         self.values |= {match.start() for match in re.finditer(VALUE, self.text) if match.start() not in timed}
         for match in glossary.said.finditer(self.text):
             if match["said"] and match.start() not in timed and match.end() - 1 not in timed:
