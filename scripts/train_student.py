@@ -36,7 +36,7 @@ from pipeline.errors import UserError
 from pipeline.paths import Layout
 from pipeline.processes import main_process, processes
 
-VERSION = 4
+VERSION = 5
 LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
 
 
@@ -333,8 +333,7 @@ def main(argv: list[str] | None = None) -> int:
         )  # fmt: skip
         if not options.force and stage.up_to_date():
             return 0
-        most = 8 * options.run.max_samples if options.run.max_samples else None
-        counts = train(options, layout, stage, corpus_places(layout.corpus, most))
+        counts = train(options, layout, stage, corpus_places(layout.corpus, options.run.max_samples))
         if main_process():
             best = counts["best_validation_loss"]
             loss = "not measured" if best is None else f"{best:.4f}"

@@ -201,6 +201,11 @@ def test_training_leaves_an_adapter_metrics_and_the_runs_config(trained):
     assert "up to date" in ok("train_student.py", "--config", str(trained / "config.json"), "--max-steps", "2")
 
 
+def test_a_smoke_run_trains_on_as_many_rows_as_it_is_told(trained, tmp_path):
+    config = str(copied(trained, tmp_path))
+    assert " over 5 rows" in ok("train_student.py", "--config", config, "--max-steps", "2", "--max-samples", "5")
+
+
 def test_both_ways_of_training_log_the_same_losses(trained, tmp_path):
     config = str(copied(trained, tmp_path))
     ok("train_student.py", "--config", config, "--max-steps", "2", "--no-shared-prefix")
