@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
@@ -138,10 +139,33 @@ def trainer_settings(args: argparse.Namespace) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def rates(tokens: int, theirs: dict[str, Any], mine: dict[str, Any]) -> dict[str, float]:
-    """Tokens a second of both sides, over so many tokens of rows; a shared prefix counts in each of its rows."""
-    sides = {"baseline": theirs, "ours": mine}
-    return {f"tokens_per_second_{side}": tokens / found["seconds"] for side, found in sides.items()}
+def compare_trainers(
+    args: argparse.Namespace, given: list[str], name: str, baseline: str, rows: int, more: Callable[..., dict[str, Any]]
+) -> int:
+    """Run both sides of a benchmark that trains `rows` rows a step, print what came out, return the exit status.
+
+    `more` makes of what both sides printed what this benchmark alone has.
+    """
+    theirs, mine = (run_side(f"{name}.py", side, given) for side in ("baseline", "ours"))
+    difference = largest_difference(theirs["losses"], mine["losses"])
+    config = load_model(args.model, "cpu").config
+    limit = arithmetic_limit(config, args.prefix, args.suffix, args.labels, rows, True)
+    ratio = theirs["seconds"] / mine["seconds"]
+    print(
+        f"{name}, {args.model}, {args.backend}: {ratio:.1f} times as fast as TRL's trainer; less arithmetic allows "
+        f"{limit:.1f} times"
+    )
+    tokens = rows * (args.steps - 1) * (args.prefix + args.suffix)
+    result = {
+        "name": name, "baseline": baseline, "model": args.model, "backend": args.backend,
+        "P": args.prefix, "S": args.suffix, "labels": args.labels, "K": args.rows, "steps_timed": args.steps - 1,
+        "seconds_baseline": theirs["seconds"], "seconds_ours": mine["seconds"], "ratio": ratio,
+        "arithmetic_limit": limit, "max_difference": difference,
+        "tokens_per_second_baseline": tokens / theirs["seconds"], "tokens_per_second_ours": tokens / mine["seconds"],
+        "peak_memory_baseline_mib": theirs["peak_memory"], "peak_memory_ours_mib": mine["peak_memory"],
+    }  # fmt: skip
+    print_result(result | more(theirs, mine) | machine(args.device))
+    return 0 if difference < TOLERANCE[args.device] else 1
 
 
 def largest_difference(theirs: list[float], mine: list[float]) -> float:

@@ -92,6 +92,12 @@ def ours(args: argparse.Namespace) -> dict[str, Any]:
     return common.trained(trainer, clock, args.device) | {"reference_seconds": reference}
 
 
+def references(theirs: dict[str, Any], mine: dict[str, Any]) -> dict[str, Any]:
+    """What the log-probabilities of the reference took, once for all steps."""
+    sides = {"baseline": theirs, "ours": mine}
+    return {f"seconds_reference_{side}": found["reference_seconds"] for side, found in sides.items()}
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     common.add_training_arguments(parser)
@@ -103,29 +109,8 @@ def main(argv: list[str] | None = None) -> int:
         print(json.dumps({"baseline": baseline, "ours": ours}[args.side](args)))
         return 0
     given = sys.argv[1:] if argv is None else argv
-    theirs, mine = (common.run_side("dpo.py", side, given) for side in ("baseline", "ours"))
-    difference = common.largest_difference(theirs["losses"], mine["losses"])
-    config = common.load_model(args.model, "cpu").config
-    limit = common.arithmetic_limit(config, args.prefix, args.suffix, args.labels, 2 * args.rows, True)
-    ratio = theirs["seconds"] / mine["seconds"]
-    print(
-        f"DPO, {args.model}, {args.backend}: {ratio:.1f} times as fast as TRL's DPOTrainer; less arithmetic allows "
-        f"{limit:.1f} times"
-    )
-    common.print_result(
-        {
-            "name": "dpo", "baseline": f"trl.DPOTrainer, micro-batch {args.micro_batch} pairs",
-            "model": args.model, "backend": args.backend,
-            "P": args.prefix, "S": args.suffix, "labels": args.labels, "K": args.rows, "steps_timed": args.steps - 1,
-            "seconds_baseline": theirs["seconds"], "seconds_ours": mine["seconds"], "ratio": ratio,
-            "arithmetic_limit": limit, "seconds_reference_baseline": theirs["reference_seconds"],
-            "seconds_reference_ours": mine["reference_seconds"], "max_difference": difference,
-            "peak_memory_baseline_mib": theirs["peak_memory"], "peak_memory_ours_mib": mine["peak_memory"],
-            **common.rates(2 * args.rows * (args.steps - 1) * (args.prefix + args.suffix), theirs, mine),
-            **common.machine(args.device),
-        }
-    )  # fmt: skip
-    return 0 if difference < common.TOLERANCE[args.device] else 1
+    named = f"trl.DPOTrainer, micro-batch {args.micro_batch} pairs"
+    return common.compare_trainers(args, given, "dpo", named, 2 * args.rows, references)
 
 
 if __name__ == "__main__":

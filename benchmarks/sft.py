@@ -66,6 +66,11 @@ def ours(args: argparse.Namespace) -> dict[str, Any]:
     return common.trained(trainer, clock, args.device)
 
 
+def weights(theirs: dict[str, Any], mine: dict[str, Any]) -> dict[str, Any]:
+    """How the adapters differ at the end."""
+    return {"max_difference_weights": common.largest_difference(theirs["adapter"], mine["adapter"])}
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     common.add_training_arguments(parser)
@@ -77,31 +82,8 @@ def main(argv: list[str] | None = None) -> int:
         print(json.dumps({"baseline": baseline, "ours": ours}[args.side](args)))
         return 0
     given = sys.argv[1:] if argv is None else argv
-    theirs, mine = (common.run_side("sft.py", side, given) for side in ("baseline", "ours"))
-    difference = common.largest_difference(theirs["losses"], mine["losses"])
-    weights = common.largest_difference(theirs["adapter"], mine["adapter"])
-    limit = common.arithmetic_limit(
-        common.load_model(args.model, "cpu").config, args.prefix, args.suffix, args.labels, args.rows, True
-    )
-    ratio = theirs["seconds"] / mine["seconds"]
-    print(
-        f"SFT, {args.model}, {args.backend}: {ratio:.1f} times as fast as TRL's SFTTrainer; less arithmetic allows "
-        f"{limit:.1f} times"
-    )
-    common.print_result(
-        {
-            "name": "sft", "baseline": f"trl.SFTTrainer, completion-only, micro-batch {args.micro_batch}",
-            "model": args.model, "backend": args.backend,
-            "P": args.prefix, "S": args.suffix, "labels": args.labels, "K": args.rows,
-            "steps_timed": args.steps - 1, "seconds_baseline": theirs["seconds"], "seconds_ours": mine["seconds"],
-            "ratio": ratio, "arithmetic_limit": limit, "max_difference": difference,
-            "max_difference_weights": weights, "peak_memory_baseline_mib": theirs["peak_memory"],
-            "peak_memory_ours_mib": mine["peak_memory"],
-            **common.rates(args.rows * (args.steps - 1) * (args.prefix + args.suffix), theirs, mine),
-            **common.machine(args.device),
-        }
-    )  # fmt: skip
-    return 0 if difference < common.TOLERANCE[args.device] else 1
+    named = f"trl.SFTTrainer, completion-only, micro-batch {args.micro_batch}"
+    return common.compare_trainers(args, given, "sft", named, args.rows, weights)
 
 
 if __name__ == "__main__":
