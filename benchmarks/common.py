@@ -65,6 +65,8 @@ def load_model(name: str, device: str) -> Any:
     """The embedded base in float32, or the shape of Gemma 3 270M with random weights."""
     import torch
 
+    if device == "cuda" and not torch.cuda.is_available():
+        raise SystemExit("error: --device cuda is not available on this machine; use --device cpu")
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     if name == "embedded":
         from transformers import AutoModelForCausalLM

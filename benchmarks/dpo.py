@@ -21,6 +21,8 @@ from typing import Any
 
 import common
 
+from pipeline import errors
+
 BETA = 0.1
 
 
@@ -114,4 +116,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    errors.run(main)

@@ -19,6 +19,8 @@ from typing import Any
 
 import common
 
+from pipeline import errors
+
 
 def groups_of(args: argparse.Namespace, model: Any) -> list[dict[str, Any]]:
     """One group a step."""
@@ -87,4 +89,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    errors.run(main)
