@@ -52,7 +52,7 @@ def _article() -> re.Pattern[str]:
 def _excepting() -> re.Pattern[str]:
     """What says that a value behind it is not meant."""
     said = "|".join(map(re.escape, {*said_for_operators()["not_equals"], *said_around()["without"]}))
-    return re.compile(rf"(?<!\w)(?:{said})\s+(?:{_an_article()})?$")
+    return re.compile(rf"(?<!\w)(?P<said>{said})\s+(?:{_an_article()})?$")
 
 
 @cache
@@ -94,6 +94,7 @@ def spellings_said(request: str, schema: str | Glossary, of_time: Iterable[Note]
         and said["said"] not in glossary.phrases
     ]
     notes += [Note(end, end, MISSING) for end in _unlisted(found)]
+    notes += [Note(end, end, shown) for end, field in _not_to_except(found, spellings) for shown in (field, MISSING)]
     notes += [Note(end, end, whole) for end, whole in _texts_alone(found)]
     return [note._replace(start=found.places[note.start], end=found.places[note.end]) for note in notes]
 
@@ -110,15 +111,13 @@ def _spelling(found: Phrases, index: int) -> str | None:
         return None if phrase in said_around()["is"] and _is_said_next(asked, found, index) else asked[phrase]
     if (entry := _asked_alone(found, index)) is not None:
         return f"{entry.name} {entry.operators[phrase]}"
+    if (entry := _field_left_out(found, index)) is not None:
+        return _whole(entry, found, index)
     near = [found[at].owner for at in found.beside(index) if at is not None]
-    owners = [entry for entry in [*near, *found.glossary.named] if phrase in entry.values or phrase in entry.truths]
-    if not owners:
-        return None
-    mine = owners[0]
-    alone = phrase in mine.values and all(entry is mine for entry in owners)
-    if alone and _field_is_left_out(mine, found, index):
-        return _whole(mine, found, index)
-    return mine.values.get(phrase) or mine.truths[phrase]
+    for entry in [*near, *found.glossary.named]:
+        if phrase in entry.values or phrase in entry.truths:
+            return entry.values.get(phrase) or entry.truths[phrase]
+    return None
 
 
 def _ends_unsaid(found: Phrases, spellings: list[str | None]) -> set[int]:
@@ -205,14 +204,34 @@ def _unlisted(found: Phrases) -> Iterator[int]:
             yield one.end + len(between.rstrip(" :=,("))
 
 
+def _not_to_except(found: Phrases, spellings: list[str | None]) -> Iterator[tuple[int, str]]:
+    """Where words end that except a value of a field that takes no exceptions, and the field.
+
+    All its operators have to be called by known names, so that none of them can mean one.
+    """
+    for index, one in enumerate(found):
+        said = _excepting().search(before := found.before(one.start))
+        entry = _field_left_out(found, index) if said else None
+        if entry is None or not entry.name or spellings[index] != entry.values[one.phrase]:
+            continue
+        known = {*entry.operators.values()} <= {*entry.aliases.values()}
+        if known and not {"not_equals", "not_in"} & entry.aliases.keys():
+            yield one.start - len(before) + said.end("said"), entry.name
+
+
 # ---- values
 
 
-def _field_is_left_out(mine: Named, found: Phrases, index: int) -> bool:
-    """Whether the step does not say the field of the value at this index beside it, and the field before waits for
-    none."""
+def _field_left_out(found: Phrases, index: int) -> Named | None:
+    """The one field that has the value at this index, where the step does not say it beside it, and the field before
+    waits for none."""
+    phrase = found[index].phrase
+    entries = [entry for entry in found.glossary.named if phrase in entry.values or phrase in entry.truths]
+    if len(entries) != 1 or phrase not in entries[0].values:
+        return None
     beside = (found[at].owner for at in found.beside_in_step(index) if at is not None)
-    return all(owner is not mine for owner in beside) and not found.field_waits(index, found[index].start)
+    is_said = any(owner is entries[0] for owner in beside) or found.field_waits(index, found[index].start)
+    return None if is_said else entries[0]
 
 
 def _whole(entry: Named, found: Phrases, index: int) -> str:
@@ -229,7 +248,7 @@ def _whole(entry: Named, found: Phrases, index: int) -> str:
         denies = several and operator == entry.aliases.get("not_equals")
         whole = entry.whole("not_in") if denies else f"{entry.name} {operator}"
     elif _excepting().search(found.before(one.start)):
-        whole = ""
+        whole = "" if "not_equals" in entry.aliases else entry.whole("not_in")
     else:
         whole = entry.whole("in" if several else "equals")
     return f"{whole} {value}" if whole else value

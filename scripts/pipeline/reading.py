@@ -214,9 +214,9 @@ class Note(NamedTuple):
 
 
 def with_notes(request: str, notes: Iterable[Note]) -> str:
-    """The request with each note, in brackets, behind the text that it is of."""
+    """The request with each note, in brackets, behind the text that it is of; several of one text in their order."""
     parts, at = [], 0
-    for end, shown, sign in sorted((note.end, note.shown, note.sign) for note in notes if note.shown):
-        parts.append(f"{request[at:end]} [{shown}]{sign}")
-        at = end
+    for note in sorted((note for note in notes if note.shown), key=lambda note: note.end):
+        parts.append(f"{request[at : note.end]} [{note.shown}]{note.sign}")
+        at = note.end
     return "".join(parts) + request[at:]
