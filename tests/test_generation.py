@@ -174,12 +174,12 @@ def test_a_bound_row_is_decoded_only_where_its_free_answer_leaves_the_grammar(mo
     from pipeline.paths import EMBEDDED_BASE
     from pipeline.student import Renderer, load_answering, load_tokenizer, place
 
-    schemas, rows = load_schemas(GOLD_SCHEMAS), list(read_jsonl(GOLD_REQUESTS, ""))[:10]
+    schemas, rows = load_schemas(GOLD_SCHEMAS), list(read_jsonl(GOLD_REQUESTS, ""))[:40]
     mine = [schemas[row["schema_id"]] for row in rows]
     options = SimpleNamespace(base_model=str(EMBEDDED_BASE), backend="auto", device="cpu", max_seq_length=2048)
     model = load_answering(options, place(options), None)
     answerer = Answerer(model, Renderer(load_tokenizer(options.base_model)), max_new_tokens=160)
-    bound = answerer.answers(mine, rows, constrained=[True] * 10)
+    bound = answerer.answers(mine, rows, constrained=[True] * len(rows))
     decoded = []
 
     def counting(model, prompts, **options):
@@ -187,15 +187,15 @@ def test_a_bound_row_is_decoded_only_where_its_free_answer_leaves_the_grammar(mo
         return generate(model, prompts, **options)
 
     monkeypatch.setattr(generation, "generate", counting)
-    both = answerer.answers(mine * 2, rows * 2, constrained=[False] * 10 + [True] * 10)
-    assert [answer["text"] for answer in both[10:]] == [answer["text"] for answer in bound]
-    assert all(answer["enforced"] for answer in both[10:])
+    both = answerer.answers(mine * 2, rows * 2, constrained=[False] * len(rows) + [True] * len(rows))
+    assert [answer["text"] for answer in both[len(rows) :]] == [answer["text"] for answer in bound]
+    assert all(answer["enforced"] for answer in both[len(rows) :])
     instances = 0
     for schema_row, answer in zip(mine, both, strict=False):
         with suppress(ValueError):
             instances += SchemaJudge(schema_row["schema"]).validator.is_valid(json.loads(answer["text"]))
-    assert 0 < instances < 10
-    assert decoded == [10, 10 - instances]
+    assert 0 < instances < len(rows)
+    assert decoded == [len(rows), len(rows) - instances]
 
 
 def test_forced_tokens_give_the_text_of_the_plain_constrained_loop(tiny_student, schema_rows, monkeypatch):

@@ -104,6 +104,50 @@ def test_words_that_are_no_operator_of_the_field_before_them_are_marked(said, sh
     assert with_links(json.loads(SCHEMA), said, date(2024, 3, 17)) == shown
 
 
+LOTS = minify(
+    answer_schema(
+        [
+            SchemaField("kind", "enum", {"equals": "is"}, ("lot kind",), ("book", "ring"), {"livre": "book"}),
+            SchemaField("state", "enum", {"not_in": "noneOf"}, ("state",), ("torn", "clean")),
+            SchemaField("owner", "enum", {"equals": "is", "not_in": "zorp"}, ("owner",), ("anna", "ben")),
+            SchemaField("price", "integer", {"greater": "over"}, ("hammer price", "prix")),
+            SchemaField("sold", "date", {"before": "before"}, ("day of sale",)),
+        ]
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        # exceptions of a field that takes none
+        ("all but books", "all but [kind] [?] books [book]"),
+        ("clean, tous sauf les livres", "clean [clean], tous sauf [kind] [?] les livres [book]"),
+        ("without rings", "without [kind] [?] rings [ring]"),
+        ("lot kind except books", "lot kind [kind] except [?] books [book]"),
+        # that takes lists alone, or what may mean one under a name that is not known
+        ("all but torn", "all but torn [state noneOf torn]"),
+        ("all but anna", "all but anna [anna]"),
+        # comparisons, alone
+        ("under 20", "under [price] [?] 20"),
+        ("books, less than 20", "books [kind is book], less than [price] [?] 20"),
+        ("books under 20", "books [kind is book] under [price] [?] 20"),
+        ("after 3 may", "after [sold] [?] 3 may [2024-05-03]"),
+        ("over 20, before 3 may", "over [price over] 20, before [sold before] 3 may [2024-05-03]"),
+        # of the field that the number counts, or that is said before
+        ("books for less than 20 euros of hammer", "books [kind is book] for less than [price] [?] 20 euros of hammer"),
+        ("hammer under 20", "hammer [price] under [?] 20"),
+        ("prix d'au moins 20", "prix [price] d'au moins [?] 20"),
+        # not where other words may be the field, what is quoted, or where no number follows
+        ("weight under 20", "weight under 20"),
+        ("weight is under 20", "weight is under 20"),
+        ('"under 20", under twenty', '"under 20", under twenty'),
+    ],
+)  # fmt: skip
+def test_an_operator_that_its_field_does_not_have_has_the_field_and_a_mark_behind_it(said, shown):
+    assert with_links(json.loads(LOTS), said, date(2024, 5, 14)) == shown
+
+
 HIVES = minify(
     answer_schema(
         [

@@ -38,12 +38,19 @@ class Named:
     """Canonical name of an operator -> what it is called here, where that is a known name."""
     is_truth: bool = False
     is_text: bool = False
+    is_number: bool = False
+    is_date: bool = False
 
     @cached_property
     def any_operator(self) -> re.Pattern[str]:
         """What is said for any of the operators, but what people say for exceptions anyway: "all lots except"."""
         said = sorted(self.operators.keys() - {*said_for_operators()["not_equals"]}, key=len, reverse=True)
         return re.compile(rf"(?:{'|'.join(map(re.escape, said)) or '(?!)'})(?!\w)")
+
+    def lacks(self, *canonical: str) -> bool:
+        """Whether none of its operators is one of these; not where one of them has a name that is not known."""
+        known = {*self.operators.values()} <= {*self.aliases.values()}
+        return known and self.aliases.keys().isdisjoint(canonical)
 
     def whole(self, canonical: str) -> str:
         """How a whole condition with this operator begins, or "" where the field does not have it under a known
@@ -84,11 +91,15 @@ class Names(NamedTuple):
     title: str
 
 
+def _scalar(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a value, or of the items of a list of them."""
+    scalar = schema.get("items", schema)
+    return scalar if isinstance(scalar, dict) else {}
+
+
 def _values(schema: dict[str, Any]) -> dict[str, str]:
     """What is said for the values of an enum, or of a list of them, lower case -> spelling."""
-    scalar = schema.get("items", schema)
-    if not isinstance(scalar, dict):
-        return {}
+    scalar = _scalar(schema)
     said = described(scalar)
     known = [value for value in scalar.get("enum", ()) if isinstance(value, str)]
     found = {lowered(phrase): value for value in known for phrase in (words_of(value), value)}
@@ -163,6 +174,9 @@ def _fields_of(conditions: list[dict[str, Any]]) -> tuple[dict[str, Named], dict
         entry.aliases |= {canonical_names()[a]: a for a in aliases if a in canonical_names()}
         entry.values |= _values(parts["value"])
         entry.is_text |= parts["value"].get("type") == "string" and "format" not in parts["value"]
+        scalar = _scalar(parts["value"])
+        entry.is_number |= scalar.get("type") in ("integer", "number")
+        entry.is_date |= scalar.get("format") == "date"
         if parts["value"].get("type") == "boolean":
             entry.is_truth, entry.aliases["equals"] = True, aliases[0]
             called = dict.fromkeys(_ways_to_say(name, parts["field"]), "true")

@@ -16,10 +16,11 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import takewhile
+from typing import NamedTuple
 
 from pipeline.dsl import STEP, canonical_names
 from pipeline.glossary import Glossary, Named, glossary_of_schema
-from pipeline.phrases import NUMBER_BEFORE, VALUE, Phrases
+from pipeline.phrases import COMPARING, NUMBER_BEFORE, SPACES, VALUE, Phrases, comparing
 from pipeline.reading import QUOTED, WORD, Note, any_of, denied, said_around, said_for_operators, with_notes
 
 MISSING = "?"
@@ -35,7 +36,6 @@ COUNTED = re.compile(rf"{NUMBER_BEFORE}(?:{WORD}\s+)?$")
 """A number and what it counts, before an operator ("200 minutes or less")."""
 JOINT = re.compile(r"[\s,/&+]*(?:(?<=\s)\w{1,3}\s+)?")
 """What stands between two values of a list: signs, a short word ("or", "et")."""
-SPACES = re.compile(r"\s*")
 
 
 def _an_article() -> str:
@@ -79,7 +79,10 @@ def spellings_said(request: str, schema: str | Glossary, of_time: Iterable[Note]
     """
     glossary = glossary_of_schema(schema) if isinstance(schema, str) else schema
     found = Phrases(request, glossary, of_time)
-    spellings = [_spelling(found, index) for index in range(len(found))]
+    lacks = list(_not_compared(found))
+    unread = {at for lack in lacks for at in lack.unread}
+    spellings = [None if one.start in unread else _spelling(found, index) for index, one in enumerate(found)]
+    lacks += _not_excepted(found, spellings)
     ends = _ends_unsaid(found, spellings)
     notes = [
         Note(one.start, one.end, spelling, "," if index in ends else "")
@@ -94,7 +97,7 @@ def spellings_said(request: str, schema: str | Glossary, of_time: Iterable[Note]
         and said["said"] not in glossary.phrases
     ]
     notes += [Note(end, end, MISSING) for end in _unlisted(found)]
-    notes += [Note(end, end, shown) for end, field in _not_to_except(found, spellings) for shown in (field, MISSING)]
+    notes += [Note(lack.end, lack.end, shown) for lack in lacks for shown in (lack.field, MISSING)]
     notes += [Note(end, end, whole) for end, whole in _texts_alone(found)]
     return [note._replace(start=found.places[note.start], end=found.places[note.end]) for note in notes]
 
@@ -204,19 +207,51 @@ def _unlisted(found: Phrases) -> Iterator[int]:
             yield one.end + len(between.rstrip(" :=,("))
 
 
-def _not_to_except(found: Phrases, spellings: list[str | None]) -> Iterator[tuple[int, str]]:
-    """Where words end that except a value of a field that takes no exceptions, and the field.
+class Lack(NamedTuple):
+    """An operator that its field does not have, said where the field is not said before it: where its words end, the
+    field, and where phrases begin that are part of it and bear nothing."""
 
-    All its operators have to be called by known names, so that none of them can mean one.
-    """
+    end: int
+    field: str
+    unread: tuple[int, ...] = ()
+
+
+def _not_excepted(found: Phrases, spellings: list[str | None]) -> Iterator[Lack]:
+    """What excepts a value of a field that takes no exceptions: "all but weak"."""
     for index, one in enumerate(found):
         said = _excepting().search(before := found.before(one.start))
         entry = _field_left_out(found, index) if said else None
         if entry is None or not entry.name or spellings[index] != entry.values[one.phrase]:
             continue
-        known = {*entry.operators.values()} <= {*entry.aliases.values()}
-        if known and not {"not_equals", "not_in"} & entry.aliases.keys():
-            yield one.start - len(before) + said.end("said"), entry.name
+        if entry.lacks("not_equals", "not_in"):
+            yield Lack(one.start - len(before) + said.end("said"), entry.name)
+
+
+def _not_compared(found: Phrases) -> Iterator[Lack]:
+    """What compares with a number or a day, where the one field that it can be of does not compare so.
+
+    It is the field that the number counts ("under 20 kg of honey"), or the only one that takes a number or a day where
+    no other words stand before it that could be a field.
+    """
+    for match in comparing().finditer(found.text):
+        (start, end), at = match.span("said"), match.end()
+        asked = [name for name in COMPARING if match["said"] in said_for_operators()[name]]
+        index, behind = bisect_left(found.starts, start), bisect_left(found.starts, end)
+        if at not in found.values:
+            continue
+        if (counted := found.counted.get(at)) is not None:
+            if counted.owner.lacks(*asked):
+                yield Lack(end, counted.owner.name, (*found.starts[index:behind], counted.start))
+            continue
+        named = found.glossary.named
+        taking = [entry for entry in named if (entry.is_date if at in found.days else entry.is_number)]
+        last = found.last(index)
+        behind_value = found.adjoin(last, start) and any(last.phrase in {*e.values, *e.truths} for e in named)
+        alone = behind_value or found.nothing_else_before(start)
+        if len(taking) != 1 or index < behind or found.field_waits(index, start) or not alone:
+            continue
+        if taking[0].lacks(*asked):
+            yield Lack(end, taking[0].name)
 
 
 # ---- values
@@ -285,9 +320,8 @@ def _texts_alone(found: Phrases) -> Iterator[tuple[int, str]]:
     owners = [entry for entry in found.glossary.named if entry.is_text]
     if len(owners) != 1 or not (whole := owners[0].whole("equals")):
         return
-    starts = [one.start for one in found]
     for match in re.finditer(QUOTED, found.text):
-        start, index = match.start(), bisect_left(starts, match.start())
+        start, index = match.start(), bisect_left(found.starts, match.start())
         last, after = found.last(index), found.field_from(index)
         is_asked = last is not None and last.phrase in owners[0].operators and found.adjoin(last, start)
         if is_asked or found.field_waits(index, start) or after is owners[0]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pipeline.calendar import read_day
 from pipeline.glossary import Glossary, Named
-from pipeline.reading import QUOTED, WORD, Note, any_of, folded, lowered
+from pipeline.reading import QUOTED, WORD, Note, any_of, folded, lowered, said_for_operators
 
 VALUE = rf"\d|{QUOTED}"
 """How a value begins that no schema lists."""
@@ -18,6 +18,9 @@ NUMBER_BEFORE = r"(?<![\w.,])\d(?:[\d.,]*\d)?\s+"
 """A number before something, as a regex."""
 FAR, NEXT = 60, 5
 """Characters and phrases of the schema behind a field in which its value is said."""
+COMPARING = ("greater", "at_least", "less", "at_most", "before", "after")
+"""Operators that compare with a number or a day."""
+SPACES = re.compile(r"\s*")
 SEPARATED = re.compile(r"[;>]\s")
 """What stands between steps, whether the schema lists it or not."""
 
@@ -38,6 +41,13 @@ def _value_next() -> re.Pattern[str]:
 def _joint_next() -> re.Pattern[str]:
     """What may stand between a part of a name and its operator."""
     return re.compile(rf"(?:{any_of('is', 'of')})(?:(?<=')|\s+)")
+
+
+@cache
+def comparing() -> re.Pattern[str]:
+    """What people say before a number or a day to compare with it (the group `said`)."""
+    said = sorted((one for name in COMPARING for one in said_for_operators()[name]), key=len, reverse=True)
+    return re.compile(rf"(?<!\w)(?P<said>{'|'.join(map(re.escape, said))})\s+")
 
 
 @cache
@@ -77,20 +87,22 @@ class Phrases(list[Found]):
     """The phrases of a schema in a request, in its order, but for what is quoted, in brackets or said `of_time`.
 
     `text` is the request as it is read, `places` where each of its characters stands in the request; `values` are where
-    those begin in the text that no schema lists: dates, numbers and what is quoted.
+    those begin in the text that no schema lists: dates, numbers and what is quoted; `days` are those of dates.
     """
 
     def __init__(self, request: str, glossary: Glossary, of_time: Iterable[Note] = ()) -> None:
         super().__init__()
         self.glossary = glossary
         self.text, self.places = glossary.spelling.mended(lowered(request))
-        timed, self.values = set(), set()
+        timed, self.days = set(), set()
         for said in of_time:
             time = range(bisect_left(self.places, said.start), bisect_left(self.places, said.end))
             timed.update(time)
             if read_day(said.shown or self.text[time.start : time.stop]):
-                self.values.add(time.start)
-        self.values |= {match.start() for match in re.finditer(VALUE, self.text) if match.start() not in timed}
+                self.days.add(time.start)
+        self.values = self.days | {
+            match.start() for match in re.finditer(VALUE, self.text) if match.start() not in timed
+        }
         for match in glossary.said.finditer(self.text):
             if match["said"] and match.start() not in timed and match.end() - 1 not in timed:
                 phrase = glossary.phrases.get(match["said"]) or glossary.phrases[folded(match["said"])]
@@ -110,10 +122,27 @@ class Phrases(list[Found]):
         rest = self.text[end : end + FAR].lstrip()
         if owner:
             joint = _joint_next().match(rest)
-            said = owner.any_operator.match(rest) or (joint and owner.any_operator.match(rest, joint.end()))
+            asked = SPACES.match(self.text, end).end() + (joint.end() if joint else 0)
+            compared = comparing().match(self.text, asked)
+            said = owner.any_operator.match(rest) or owner.any_operator.match(self.text, asked)
+            said = said or (compared is not None and compared.end() in self.values)
         else:
             said = _said_of_property().match(rest)
         return bool(said or _value_next().match(rest)) and self.nothing_else_before(start)
+
+    @cached_property
+    def counted(self) -> dict[int, Found]:
+        """The fields behind their numbers, by where the number begins: "20 kg of honey"."""
+        found = {}
+        for one in (self[at] for at in self.fields):
+            if number := _counts_before().search(before := self.before(one.start)):
+                found[one.start - len(before) + number.start()] = one
+        return found
+
+    @cached_property
+    def starts(self) -> list[int]:
+        """Where the phrases begin."""
+        return [one.start for one in self]
 
     def before(self, start: int) -> str:
         """The text near before a place."""
