@@ -1,0 +1,98 @@
+"""What a student makes of requests in people's words for what its schemas cannot express: whether it refuses.
+
+Exceptions ("all but weak") of fields that take none, and comparisons ("under 20") of the only field that takes numbers,
+which does not compare so: without the field, with it behind the number, and with it before. The seen and unseen schemas
+of each output root are asked, in English and French, of the SFT adapter of its run. By kind it prints how many of the
+answers are refusals, and how many are right to the letter; as the last line one JSON object.
+
+    uv run python benchmarks/unsayable.py outputs/seed42 outputs/seed43
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import common
+
+TODAY = "2024-05-14"
+MOST_NEW_TOKENS = 160
+EXCEPTIONS = {"en": ("all but {v}", "everything except {v}"), "fr": ("tout sauf {v}", "tous sauf {v}")}
+COMPARISONS = {
+    "greater": {"en": "more than {n}", "fr": "plus de {n}"}, "at_least": {"en": "at least {n}", "fr": "au moins {n}"},
+    "less": {"en": "under {n}", "fr": "moins de {n}"}, "at_most": {"en": "at most {n}", "fr": "au plus {n}"},
+}  # fmt: skip
+PLACES = {
+    "compared, field left out": "{c}", "compared, field behind the number": "{c} {f}",
+    "compared, field before": "{f} {c}",
+}  # fmt: skip
+
+
+def requests_of(schema_row: dict[str, Any], rng: random.Random) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """(kind, request, the field whose operator is missing) of a schema."""
+    fields = schema_row["fields"]
+    for entry in fields:
+        if entry["type"] == "enum" and not {"not_equals", "not_in"} & entry["operators"].keys():
+            for language, forms in EXCEPTIONS.items():
+                said = rng.choice(entry["values"])["words"][language]
+                yield "excepted", rng.choice(forms).format(v=said), entry
+    numbers = [entry for entry in fields if entry["type"] in ("integer", "number")]
+    for entry in numbers if len(numbers) == 1 else ():
+        for canonical in COMPARISONS.keys() - entry["operators"].keys():
+            for language, said in COMPARISONS[canonical].items():
+                compared = said.format(n=rng.randrange(3, 900))
+                for kind, form in PLACES.items():
+                    yield kind, form.format(c=compared, f=entry["words"][language]), entry
+
+
+def asked(root: Path, rng: random.Random) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """(kind, what is expected, the text of the answer) of every request to the student of a root."""
+    from pipeline.artifacts import read_jsonl
+    from pipeline.dsl import refusal_of
+    from pipeline.evaluation import Answerer
+    from pipeline.student import RECORD, Renderer, load_answering, load_tokenizer, place
+
+    found = list(root.glob("student_runs/*/checkpoint-final"))
+    if len(found) != 1:
+        sys.exit(f"error: {root} has {len(found)} SFT adapters in place of one; run train_student.py there")
+    base = json.loads((found[0] / RECORD).read_text(encoding="utf-8"))["base_model"]
+    options = SimpleNamespace(base_model=base, backend="auto", device="auto", max_seq_length=2048)
+    answerer = Answerer(
+        load_answering(options, place(options), found[0]), Renderer(load_tokenizer(base)), MOST_NEW_TOKENS
+    )
+    for schema_row in read_jsonl(root / "d_02_final_schemas.jsonl", "build_schemas.py"):
+        wanted = [made for made in requests_of(schema_row, rng) if schema_row["split"] in ("train", "test")]
+        rows = [{"query": query, "current_date": TODAY} for _, query, _ in wanted]
+        answers = answerer.answers([schema_row] * len(rows), rows) if rows else []
+        for (kind, _, entry), answer in zip(wanted, answers, strict=True):
+            yield kind, refusal_of("operator", entry["operators"].values(), entry["name"]), answer["text"]
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("roots", nargs="+", type=Path, help="output roots of runs with the embedded teacher")
+    args = parser.parse_args(argv)
+    from pipeline.prompts import minify
+
+    total, refused, right = Counter(), Counter(), Counter()
+    for root in args.roots:
+        for kind, expected, text in asked(root, random.Random(0)):
+            total[kind] += 1
+            refused[kind] += text.startswith('{"refusal"')
+            right[kind] += text == minify(expected)
+    for kind, count in total.items():
+        print(f"{kind:<34} refused {refused[kind]} of {count}, to the letter {right[kind]}")
+    kinds = {kind: {"rows": n, "refused": refused[kind], "right": right[kind]} for kind, n in total.items()}
+    common.print_result({"name": "unsayable", "kinds": kinds, **common.machine("cpu")})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
