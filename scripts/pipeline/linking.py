@@ -5,8 +5,8 @@ is a matter of looking, which rules do better than a small model: `job title [Jo
 They read words, not sense: a listed phrase is linked in whatever sense it stands. People leave fields out ("weak hives,
 under 20") and say what is true by its name ("treated ones"): behind such words stands the whole condition, `weak
 [strength is weak]`. Where a field's condition is said in words that are none of its operators, `[?]` stands behind
-them; what else a schema does not list stays as it is. Anchor texts of BRIDGE (Lin et al. 2020, arXiv 2012.12627), with
-the schema's own phrases.
+them, and before that the field where it is not said before them; what else a schema does not list stays as it is.
+Anchor texts of BRIDGE (Lin et al. 2020, arXiv 2012.12627), with the schema's own phrases.
 """
 
 from __future__ import annotations
