@@ -138,7 +138,10 @@ LOTS = minify(
         ("books for less than 20 euros of hammer", "books [kind is book] for less than [price] [?] 20 euros of hammer"),
         ("hammer under 20", "hammer [price] under [?] 20"),
         ("prix d'au moins 20", "prix [price] d'au moins [?] 20"),
+        ("at most 20, at least 20", "at most [price] [?] 20, at least [price] [?] 20"),
+        ("owner: under 20", "owner [owner]: under [?] 20"),
         # not where other words may be the field, what is quoted, or where no number follows
+        ("hammer under twenty", "hammer under twenty"),
         ("weight under 20", "weight under 20"),
         ("weight is under 20", "weight is under 20"),
         ('"under 20", under twenty', '"under 20", under twenty'),
@@ -146,6 +149,28 @@ LOTS = minify(
 )  # fmt: skip
 def test_an_operator_that_its_field_does_not_have_has_the_field_and_a_mark_behind_it(said, shown):
     assert with_links(json.loads(LOTS), said, date(2024, 5, 14)) == shown
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("under 20 kg of honey", "under [honey] [?] 20 kg of honey"),
+        ("over 20 kg of honey", "over [above] 20 kg of honey [honey]"),
+        ("at least 20", "at least 20"),  # of which of the two?
+        ("under 20 grams of wax", "under [lt] 20 grams of wax [wax]"),
+        ("before 3 may, under 30", "before 3 may [2024-05-03], under 30 [ages is U30]"),  # which may be called anything
+    ],
+)
+def test_a_comparison_that_may_be_of_another_field_or_a_value_is_not_taken_for_a_missing_one(said, shown):
+    schema = answer_schema(
+        [
+            SchemaField("honey", "number", {"greater": "above"}, ("honey yield",)),
+            SchemaField("wax", "number", {"less": "lt"}, ("wax yield",)),
+            SchemaField("ages", "enum", {"equals": "is"}, ("age group",), ("U30", "U40"), {"under 30": "U30"}),
+            SchemaField("made", "date", {"on": "zorp"}, ("day",)),
+        ]
+    )
+    assert with_links(schema, said, date(2024, 5, 14)) == shown
 
 
 HIVES = minify(
@@ -182,7 +207,7 @@ HIVES = minify(
         # two fields have it, the field cannot be equal to it, or it is denied in other words
         ("old hives", "old [old] hives"),
         ("oak hives", "oak [oak] hives"),
-        ("without weak hives", "without weak [weak] hives"),
+        ("without weak hives", "without weak [strength isNot weak] hives"),
         # what is true or false, by its name
         ("what is treated, weak", "what is treated [treated is true], weak [strength is weak]"),
         ("treated ones", "treated [treated is true] ones"),
@@ -216,7 +241,7 @@ HIVES = minify(
         ("dessus 3, au-dessus de 4", "dessus 3, au-dessus de [queenAge above] 4"),
         ("all but weak", "all but weak [strength isNot weak]"),
         ("except the weak ones, not the weak", "except the weak [strength isNot weak] ones, not the weak [strength isNot weak]"),
-        ("without the weak ones, sans les faibles", "without the weak [weak] ones, sans les faibles [weak]"),
+        ("without the weak ones, sans les faibles", "without the weak [strength isNot weak] ones, sans les faibles [strength isNot weak]"),
         ("all except weak", "all except weak [strength isNot weak]"),
         ("sauf les faibles, after that treated ones", "sauf les faibles [strength isNot weak], after that [step] treated [treated is true] ones"),
         ("except weak or medium", "except weak [weak] or medium [medium]"),

@@ -82,7 +82,7 @@ def spellings_said(request: str, schema: str | Glossary, of_time: Iterable[Note]
     lacks = list(_not_compared(found))
     unread = {at for lack in lacks for at in lack.unread}
     spellings = [None if one.start in unread else _spelling(found, index) for index, one in enumerate(found)]
-    lacks += _not_excepted(found, spellings)
+    lacks += _not_excepted(found)
     ends = _ends_unsaid(found, spellings)
     notes = [
         Note(one.start, one.end, spelling, "," if index in ends else "")
@@ -216,14 +216,12 @@ class Lack(NamedTuple):
     unread: tuple[int, ...] = ()
 
 
-def _not_excepted(found: Phrases, spellings: list[str | None]) -> Iterator[Lack]:
+def _not_excepted(found: Phrases) -> Iterator[Lack]:
     """What excepts a value of a field that takes no exceptions: "all but weak"."""
     for index, one in enumerate(found):
         said = _excepting().search(before := found.before(one.start))
         entry = _field_left_out(found, index) if said else None
-        if entry is None or not entry.name or spellings[index] != entry.values[one.phrase]:
-            continue
-        if entry.lacks("not_equals", "not_in"):
+        if entry is not None and entry.name and entry.lacks("not_equals", "not_in"):
             yield Lack(one.start - len(before) + said.end("said"), entry.name)
 
 
@@ -283,7 +281,8 @@ def _whole(entry: Named, found: Phrases, index: int) -> str:
         denies = several and operator == entry.aliases.get("not_equals")
         whole = entry.whole("not_in") if denies else f"{entry.name} {operator}"
     elif _excepting().search(found.before(one.start)):
-        whole = "" if "not_equals" in entry.aliases else entry.whole("not_in")
+        whole = "" if several else entry.whole("not_equals")
+        whole = whole or entry.whole("not_in")
     else:
         whole = entry.whole("in" if several else "equals")
     return f"{whole} {value}" if whole else value
