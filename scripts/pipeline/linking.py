@@ -73,9 +73,10 @@ def spellings_said(request: str, schema: str | Glossary, of_time: Iterable[Note]
     that of the next one where its value stands between ("at least 3 items"); a value that of those fields, or else of
     any. Where the field does not have it nothing stands behind it. The whole condition stands behind a truth value,
     which is said by itself, behind a value whose field is left out, and behind a field that is true or false and of
-    which no more is said; field and operator behind an operator whose field is left out. Of a schema of another form
-    the names of properties and the values of enums are linked, said as words or as they are, and "yes" or "no" behind a
-    property that is true or false. What is quoted, in brackets or said `of_time` is left alone.
+    which no more is said; field and operator behind an operator whose field is left out. `[?]` stands behind words that
+    are none of the operators of the field before them, field and `[?]` behind what its field lacks (`Lack`). Of a
+    schema of another form the names of properties and the values of enums are linked, said as words or as they are, and
+    "yes" or "no" behind a property that is true or false. What is quoted, in brackets or said `of_time` is left alone.
     """
     glossary = glossary_of_schema(schema) if isinstance(schema, str) else schema
     found = Phrases(request, glossary, of_time)

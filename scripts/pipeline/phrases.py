@@ -114,8 +114,8 @@ class Phrases(list[Found]):
 
     def _means_whole(self, owner: Named | None, start: int, end: int) -> bool:
         """Whether a part of its phrase names a field (`owner`) or a property: no other word before it may belong to it,
-        and what is said of it follows: a value, an operator of the field, or what stands before a property's value. A
-        field's number may stand before it ("20 kg of honey").
+        and what is said of it follows: a value, an operator of the field, what compares with a number or a day, or what
+        stands before a property's value. A field's number may stand before it ("20 kg of honey").
         """
         if owner and _counts_before().search(self.before(start)) and _part_ends().match(self.text, end):
             return True
