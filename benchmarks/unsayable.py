@@ -22,6 +22,8 @@ from typing import Any
 
 import common
 
+from pipeline import errors
+
 TODAY = "2024-05-14"
 MOST_NEW_TOKENS = 160
 EXCEPTIONS = {"en": ("all but {v}", "everything except {v}"), "fr": ("tout sauf {v}", "tous sauf {v}")}
@@ -95,4 +97,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    errors.run(main)

@@ -160,9 +160,7 @@ def place(student: SimpleNamespace, *, trains: bool = False, whole: bool = False
     if backend == "unsloth" and device != "cuda":
         raise UserError(f"--backend unsloth needs a CUDA device, this is {device}; use --backend auto or transformers")
     if whole and student.backend == "unsloth":
-        raise UserError(
-            "--backend unsloth trains adapters, not all weights; use --backend auto, or --lora-rank 1 or more"
-        )
+        raise UserError("--backend unsloth trains adapters, not all weights (--lora-rank 0); use --backend auto")
     bf16 = device == "cuda" and torch.cuda.is_bf16_supported() and not whole
     return Placement(backend if trains and not whole else "transformers", device, "bfloat16" if bf16 else "float32")
 
