@@ -65,6 +65,31 @@ def test_prefixes_are_read_once_or_repeated_in_pieces_or_whole_with_the_same_ans
     assert len(seen) == pieces
 
 
+@pytest.mark.parametrize("dtype, near", [(torch.float32, 1e-5), (torch.bfloat16, 0.03)])
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_kernel_of_the_cpu_and_the_steps_that_other_devices_take_attend_alike(dtype, near, masked):
+    from pipeline.generation import _attended, _attended_in_steps
+
+    torch.manual_seed(0)
+    draw = lambda *shape: torch.randn(shape).to(dtype)
+    query, keys, values = draw(3, 2, 7, 64), draw(3, 2, 40, 64)[:, :, :33], draw(3, 2, 40, 64)[:, :, :33]
+    hidden = torch.rand(3, 1, 7, 33) < 0.5
+    hidden[..., 5] = False
+    mask = torch.zeros(hidden.shape, dtype=dtype).masked_fill_(hidden, float("-inf")) if masked else None
+    (out, total), (other, other_total) = (f(query / 8, keys, values, mask) for f in (_attended, _attended_in_steps))
+    torch.testing.assert_close(out.float(), other.float(), atol=near, rtol=near)
+    torch.testing.assert_close(total.float(), other_total.float(), atol=near, rtol=near)
+
+
+def test_a_batch_on_a_device_without_a_kernel_of_its_own_has_the_same_answers(tiny_student, prompts, monkeypatch):
+    from pipeline import generation
+
+    run = lambda: generate(tiny_student.model, prompts, end_ids=set(), max_new_tokens=12)
+    usual = run()
+    monkeypatch.setattr(generation, "_attended", generation._attended_in_steps)
+    assert run() == usual
+
+
 @pytest.mark.parametrize("loaded", ["eager", "flex_attention"])
 @pytest.mark.parametrize("whose", ["transformers.x", "elsewhere"])
 def test_answers_are_the_same_whatever_attention_the_model_was_loaded_with(

@@ -101,35 +101,62 @@ class Prefixes:
 class Seen:
     """What the new positions (B, Q) of a batch see in one kind of layer.
 
-    own: (B, 1, Q, T), which of a row's own positions. window: how far back, in the prefix too; None where nothing is
-    too far.
+    own: (B, 1, G * Q, T) for the G query heads of a key head, added to the scores of a row's own positions: 0 or -inf.
+    window: how far back, in the prefix too; None where nothing is too far. first: the first place of a prefix that any
+    position sees.
     """
 
     own: torch.Tensor
     positions: torch.Tensor
     prefixes: Prefixes
     window: int | None
+    first: int
 
 
-def _part(scores: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """A part of a softmax over scores (..., Q, T): its largest score, its sum and its sum of values, unnormalised."""
-    most = scores.amax(-1, keepdim=True)
-    weights = (scores - most.clamp(min=torch.finfo(scores.dtype).min)).exp()
-    return most, weights.sum(-1, keepdim=True), (weights.to(values.dtype) @ values).float()
+def _attended(
+    query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Attention of scaled queries (B, heads, Q, size) over keys (B, heads, T, size), T >= 1, and the logarithm
+    (B, heads, Q, 1) of its softmax's sum; `mask` is added to the scores.
+
+    torch's kernel for the CPU gives both, several times as fast as products and exponentials one after the other.
+    """
+    if query.device.type == "cpu":
+        kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+        out, total = kernel(query, keys, values, attn_mask=mask, scale=1.0)
+        return out, total[..., None]
+    return _attended_in_steps(query, keys, values, mask)
+
+
+def _attended_in_steps(
+    query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What `_attended` says, on any device."""
+    scores = (query @ keys.transpose(-1, -2)).float()
+    if mask is not None:
+        scores += mask
+    total = scores.logsumexp(-1, keepdim=True)
+    weights = (scores - total.clamp(min=torch.finfo(scores.dtype).min)).exp()
+    return weights.to(values.dtype) @ values, total
 
 
 def _prefix_part(
-    query: torch.Tensor, positions: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, window: int | None
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """`_part` over one prefix (heads, P, size) for the queries (B, heads, Q, size) of all rows that share it."""
+    query: torch.Tensor, positions: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, seen: Seen
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`_attended` over one prefix (1, heads, P, size) for the queries (B, heads, Q, size) of all rows that share it."""
     rows, heads, length, size = query.shape
-    flat = query.transpose(0, 1).reshape(heads, rows * length, size)
-    scores = (flat @ keys.transpose(-1, -2)).float()
-    if window is not None:
-        distance = positions[:, :, None] - torch.arange(keys.shape[-2], device=keys.device)
-        far = (distance >= window).repeat(1, length // positions.shape[1], 1).flatten(0, 1)
-        scores.masked_fill_(far, float("-inf"))
-    return tuple(x.view(heads, rows, length, -1).transpose(0, 1) for x in _part(scores, values))
+    flat = query.transpose(0, 1).reshape(1, heads, rows * length, size)
+    apart = lambda x: x.view(heads, rows, length, -1).transpose(0, 1)
+    if seen.window is None:
+        return tuple(map(apart, _attended(flat, keys, values, None)))
+    first = min(seen.first, keys.shape[-2] - 1)
+    places = torch.arange(first, keys.shape[-2], device=keys.device)
+    keys, values = keys[:, :, first:], values[:, :, first:]
+    far = positions[:, :, None] - places >= seen.window
+    far = far.repeat(1, length // positions.shape[1], 1).flatten(0, 1)
+    mask = torch.zeros(far.shape, dtype=query.dtype, device=far.device).masked_fill_(far, float("-inf"))
+    out, total = _attended(flat, keys, values, mask[None, None])
+    return apart(out), apart(total.masked_fill(far.all(-1, keepdim=True), float("-inf")))
 
 
 def _shared_prefix_attention(
@@ -142,9 +169,7 @@ def _shared_prefix_attention(
     batch, heads, length, size = query.shape
     shared = key.shape[1]
     grouped = (query * kwargs["scaling"]).reshape(batch, shared, heads // shared * length, size)
-    scores = (grouped @ key.transpose(-1, -2)).float()
-    scores.masked_fill_(~seen.own.repeat(1, 1, heads // shared, 1), float("-inf"))
-    own = _part(scores, value)
+    out, total = _attended(grouped, key, value, seen.own)
     parts = []
     start = 0
     for cache, rows in zip(seen.prefixes.caches, seen.prefixes.rows, strict=True):
@@ -152,12 +177,11 @@ def _shared_prefix_attention(
         step = max(1, MOST_SCORES // (heads * length * layer.keys.shape[-2]))
         for first in range(start, start + rows, step):
             mine = slice(first, min(first + step, start + rows))
-            parts.append(_prefix_part(grouped[mine], seen.positions[mine], layer.keys[0], layer.values[0], seen.window))
+            parts.append(_prefix_part(grouped[mine], seen.positions[mine], layer.keys, layer.values, seen))
         start += rows
-    most, total, summed = (torch.cat(column) for column in zip(*parts, strict=True))
-    largest = torch.maximum(most, own[0])
-    before, after = (most - largest).exp(), (own[0] - largest).exp()
-    out = (summed * before + own[2] * after) / (total * before + own[1] * after)
+    before, total_before = (torch.cat(column) for column in zip(*parts, strict=True))
+    # The share of the prefix in one softmax over both; in float32, as the logarithms are.
+    out = torch.lerp(out.float(), before.float(), (total_before - total).sigmoid())
     return out.to(query.dtype).view(batch, heads, length, size).transpose(1, 2), None
 
 
@@ -280,15 +304,22 @@ class _Batch:
         self.columns = torch.cat([self.columns, torch.where(offsets < counts[:, None], positions, -1)], dim=1)
         masks: dict[str, Any] = _masks(self.body.config, self.columns, positions)
         if self.shared:
-            window = getattr(self.body.config, "sliding_window", None)
-            reached = window if window and int(positions.max()) >= window else None
-            windows = {"sliding_attention": reached}
-            masks = {kind: Seen(own, positions, self.prefixes, windows.get(kind)) for kind, own in masks.items()}
+            masks = {kind: self._seen(kind, own, positions) for kind, own in masks.items()}
         hidden = self.body(
             input_ids=ids, past_key_values=self.own, use_cache=True, attention_mask=masks, position_ids=positions
         ).last_hidden_state
         self.ends = self.ends + counts
         return hidden[torch.arange(len(new), device=self.device), counts - 1]
+
+    def _seen(self, kind: str, own: torch.Tensor, positions: torch.Tensor) -> Seen:
+        """What layers of a kind see, by their mask (B, 1, Q, T) of a row's own positions."""
+        config = self.body.config
+        mask = torch.zeros(own.shape, dtype=self.body.dtype, device=self.device).masked_fill_(~own, float("-inf"))
+        mask = mask.repeat(1, 1, config.num_attention_heads // config.num_key_value_heads, 1)
+        window = config.sliding_window if kind == "sliding_attention" else None
+        if window is None or int(positions.max()) < window:
+            return Seen(mask, positions, self.prefixes, None, 0)
+        return Seen(mask, positions, self.prefixes, window, max(0, int(positions.min()) - window + 1))
 
 
 def _choose(logits: torch.Tensor, temperature: float, generator: torch.Generator | None) -> torch.Tensor:
