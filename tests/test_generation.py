@@ -65,6 +65,27 @@ def test_prefixes_are_read_once_or_repeated_in_pieces_or_whole_with_the_same_ans
     assert len(seen) == pieces
 
 
+@pytest.mark.parametrize("prefix", [20, 200])
+@pytest.mark.parametrize("own", [[3, 9, 40], [60, 120, 90]])
+def test_hidden_states_are_those_of_single_rows_however_far_the_window_reaches(tiny_student, prefix, own, monkeypatch):
+    """A window of 48: it sees a prefix whole, its end or nothing of it, from some of a row's positions or all."""
+    from pipeline import generation
+
+    rng = random.Random(f"{prefix}-{own}")
+    draw = lambda count: [rng.randrange(100, 2000) for _ in range(count)]
+    shared, body = draw(prefix), tiny_student.model.model
+    assert body.config.sliding_window == 48
+    monkeypatch.setattr(generation, "_prefix_groups", lambda prompts: [(0, 2), (2, 3)])
+    prompts, new = [shared + draw(count) for count in own], [draw(count) for count in (1, 3, 30)]
+    with torch.inference_mode(), generation._attending(body) as sharing:
+        batch = generation._Batch(body, prompts, sharing)
+        first, second = batch.start(prompts), batch.run(new)
+        for row, prompt in enumerate(prompts):
+            for mine, tokens in ((first, prompt), (second, prompt + new[row])):
+                alone = body(input_ids=torch.tensor([tokens])).last_hidden_state[0, -1]
+                torch.testing.assert_close(mine[row], alone, atol=2e-4, rtol=2e-4)
+
+
 @pytest.mark.parametrize("dtype, near", [(torch.float32, 1e-5), (torch.bfloat16, 0.03)])
 @pytest.mark.parametrize("masked", [False, True])
 def test_the_kernel_of_the_cpu_and_the_steps_that_other_devices_take_attend_alike(dtype, near, masked):
