@@ -75,7 +75,7 @@ def test_hidden_states_are_those_of_single_rows_however_far_the_window_reaches(t
     draw = lambda count: [rng.randrange(100, 2000) for _ in range(count)]
     shared, body = draw(prefix), tiny_student.model.model
     assert body.config.sliding_window == 48
-    monkeypatch.setattr(generation, "_prefix_groups", lambda prompts: [(0, 2), (2, 3)])
+    monkeypatch.setattr(generation, "shared_beginnings", lambda prompts: [(0, 2, prefix), (2, 3, prefix + own[2] - 1)])
     prompts, new = [shared + draw(count) for count in own], [draw(count) for count in (1, 3, 30)]
     with torch.inference_mode(), generation._attending(body) as sharing:
         batch = generation._Batch(body, prompts, sharing)

@@ -209,14 +209,11 @@ class _Batch:
 
     def __init__(self, body: Any, prompts: list[list[int]], shared: bool) -> None:
         self.body, self.device = body, next(body.parameters()).device
-        groups = _prefix_groups(prompts)
-        lengths = [
-            min(common_prefix_length(prompts[start:stop]), min(map(len, prompts[start:stop])) - 1)
-            for start, stop in groups
-        ]
+        groups = shared_beginnings(prompts)
+        lengths = [length for _, _, length in groups]
         self.own = _roomy_cache()
         self.prefixes = Prefixes([], [])
-        for (start, stop), length in zip(groups, lengths, strict=True):
+        for start, stop, length in groups:
             cache = DynamicCache()
             ids = torch.tensor([prompts[start][:length]], device=self.device)
             body(input_ids=ids, past_key_values=cache, use_cache=True)
@@ -340,13 +337,17 @@ def generate(model: Any, prompts: list[list[int]], **options: Any) -> list[Gener
         return _generate(model, prompts, shared, **options)
 
 
-def _prefix_groups(prompts: list[list[int]]) -> list[tuple[int, int]]:
-    """(start, stop) of neighbours that share at least half of their tokens with the first of them."""
-    groups: list[tuple[int, int]] = []
+def shared_beginnings(prompts: list[list[int]]) -> list[tuple[int, int, int]]:
+    """(start, stop, tokens shared) of neighbours that share at least half of their tokens with the first of them.
+
+    Each has at least one token of its own.
+    """
+    groups: list[tuple[int, int, int]] = []
     start = 0
     for index in range(1, len(prompts) + 1):
         if index == len(prompts) or 2 * common_prefix_length([prompts[start], prompts[index]]) < len(prompts[start]):
-            groups.append((start, index))
+            members = prompts[start:index]
+            groups.append((start, index, min(common_prefix_length(members), min(map(len, members)) - 1)))
             start = index
     return groups
 
