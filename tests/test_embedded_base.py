@@ -481,7 +481,7 @@ def test_the_builder_goes_on_from_its_checkpoint_and_ends(tmp_path, monkeypatch)
     from conftest import TINY
 
     options = RECIPE | TINY | {"groups_per_step": 1, "rows_per_group": 2, "evaluate_steps": 50, "checkpoint_minutes": 0}
-    options["stages"] = [stage | {"steps": 2} for stage in RECIPE["stages"]]
+    options["stages"] = [stage | {"steps": 2 if n < 3 else 1} for n, stage in enumerate(RECIPE["stages"])]
     real_advance, calls = builder.advance, []
 
     def interrupted(options, state):
@@ -495,7 +495,7 @@ def test_the_builder_goes_on_from_its_checkpoint_and_ends(tmp_path, monkeypatch)
         builder.train(options, tmp_path, "cpu", compiled=False, start=None)
     assert not (tmp_path / "model" / "model.safetensors").exists()
     builder.train(options, tmp_path, "cpu", compiled=False, start=None)
-    assert len(calls) == 2 * len(RECIPE["stages"]) + 1
+    assert len(calls) == sum(stage["steps"] for stage in options["stages"]) + 1
     assert (tmp_path / "model" / "model.safetensors").exists()
     assert json.loads((tmp_path / "model" / "tokenizer_config.json").read_text())["add_bos_token"] is True
 

@@ -179,18 +179,38 @@ def test_sampling_is_the_same_for_the_same_seed(tiny_student, prompts):
     assert sample(1) != sample(2)
 
 
-def test_constrained_answers_of_an_untrained_model_satisfy_the_schema(tiny_student, schema_rows):
+def test_constrained_answers_of_an_untrained_model_satisfy_the_schema(tiny_student):
+    """A schema that leaves much open and no way to go on for ever, so that every answer ends."""
     from pipeline.evaluation import Answerer
 
-    answerer = Answerer(tiny_student.model, tiny_student.renderer, max_new_tokens=200)
-    ended = 0
-    for row in schema_rows[:4]:
-        rows = [{"query": f"request {index}", "current_date": "2024-03-17"} for index in range(3)]
-        for answer in answerer.answers([row] * 3, rows, constrained=[True] * 3):
-            assert answer["enforced"]
-            if answer["ended"]:
-                ended += 1
-                assert SchemaJudge(row["schema"]).validator.is_valid(json.loads(answer["text"]))
+    step = {
+        "type": "object",
+        "properties": {"kind": {"enum": ["sort", "limit", "skip"]}, "count": {"type": "integer", "maximum": 500}},
+        "required": ["kind", "count"],
+        "additionalProperties": False,
+    }
+    step["properties"]["count"]["minimum"] = 1
+    schema = {
+        "type": "object",
+        "properties": {
+            "steps": {"type": "array", "items": step, "minItems": 1, "maxItems": 3},
+            "day": {"type": "string", "format": "date"},
+            "code": {"type": "string", "pattern": "^[A-Z]{2}-[0-9]{3}$"},
+            "urgent": {"type": "boolean"},
+        },
+        "required": ["steps", "day", "code", "urgent"],
+        "additionalProperties": False,
+    }
+    answerer = Answerer(tiny_student.model, tiny_student.renderer, max_new_tokens=120)
+    rows = [{"query": f"request {index}", "current_date": "2024-03-17"} for index in range(8)]
+    judge = SchemaJudge(schema)
+    options = {"temperature": 1.0, "generator": torch.Generator().manual_seed(1)}
+    made = answerer.answers([{"schema_id": "mine", "schema": schema}] * 8, rows, constrained=[True] * 8, **options)
+    for answer in made:
+        assert answer["ended"]
+        assert answer["enforced"]
+        assert judge.is_valid(json.loads(answer["text"]))
+    assert len({answer["text"] for answer in made}) > 4
     assert not answerer.unenforced
 
 
@@ -236,6 +256,9 @@ def test_a_bound_row_is_decoded_only_where_its_free_answer_leaves_the_grammar(mo
     both = answerer.answers(mine * 2, rows * 2, constrained=[False] * len(rows) + [True] * len(rows))
     assert [answer["text"] for answer in both[len(rows) :]] == [answer["text"] for answer in bound]
     assert all(answer["enforced"] for answer in both[len(rows) :])
+    ended = [(row, json.loads(answer["text"])) for row, answer in zip(mine, bound, strict=True) if answer["ended"]]
+    assert len(ended) > 0.8 * len(rows)
+    assert all(SchemaJudge(row["schema"]).validator.is_valid(ast) for row, ast in ended)
     instances = 0
     for schema_row, answer in zip(mine, both, strict=False):
         with suppress(ValueError):
