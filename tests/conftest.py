@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import subprocess
 import sys
 from pathlib import Path
@@ -100,8 +99,3 @@ def run_script(
         [sys.executable, str(ROOT / "scripts" / name), *args],
         capture_output=True, text=True, timeout=timeout, env=clean | (env or {}), cwd=ROOT, check=False,
     )  # fmt: skip
-
-
-def seeded(*parts: Any) -> random.Random:
-    """A random generator of its own for a test."""
-    return random.Random("-".join(map(str, parts)))
