@@ -42,6 +42,7 @@ def locate_base(base_model: str) -> Path:
     if is_local(base_model) or folder.exists() or base_model.startswith("assets/"):
         raise UserError(f"the base model's folder {base_model} does not exist; check --base-model")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "0" if sys.stderr.isatty() else "1")
+    no_telemetry()
     from huggingface_hub import snapshot_download
 
     patterns = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model"]
@@ -99,21 +100,27 @@ def base_weights(base_model: str) -> str | None:
 
 def load_tokenizer(base_model: str) -> Any:
     """The tokenizer of the base, pad token set."""
+    folder = locate_base(base_model)  # before the libraries, which take seconds to import
     quiet()
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(locate_base(base_model), trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def no_telemetry() -> None:
+    """Keep libraries that are imported after this from reporting their use."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
 
 
 def quiet() -> None:
     """Keep libraries' chatter off the terminal."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("DO_NOT_TRACK", "1")
+    no_telemetry()
     import logging
     import warnings
 
