@@ -6,6 +6,7 @@ compared token by token; where they part, the gap between the two best logits is
 a token against free decoding of the same rows.
 
     uv run python benchmarks/generate.py
+    uv run python benchmarks/generate.py --schemas 1 --rows 128
     uv run python benchmarks/generate.py --model gemma3-270m-random --schemas 1 --rows 8 --tokens 16
 """
 
