@@ -369,7 +369,7 @@ def measure(options: dict[str, Any], folder: Path, documents: int, device: str) 
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval().to(device)
     for kind in MEASURED:
         outcomes = exact_match(model, encoder, f"{options['seed']}-measure-{kind}", documents, kind=kind)
-        print(f"{kind:<14} exact {percent(rate(outcomes))}  ({len(outcomes)} rows, {documents} documents)", flush=True)
+        print(f"{kind:<14} exact {percent(rate(outcomes))}  ({len(outcomes)} rows, {documents} documents)")
 
 
 def check_finished(folder: Path, way_out: str) -> None:
@@ -529,7 +529,7 @@ def train(options: dict[str, Any], output: Path, device: str, compiled: bool, st
     tokenizer, model = begin(options, folder, start)
     encoder = Encoder(tokenizer)
     model = model.to(device)
-    print(f"products run in {'bf16' if multiplies_bf16(model.device.type) else 'fp32'} on {device}", flush=True)
+    print(f"products run in {'bf16' if multiplies_bf16(model.device.type) else 'fp32'} on {device}")
     if compiled:
         speed_up(model)
     optimizers = optimizers_of(options, model)

@@ -273,9 +273,9 @@ def make_dataset(
 
     if options.teacher.kind == "ollama":
         try:
-            print(f"dataset: {teacher.name}: {forecast(teacher, jobs, options)}", flush=True)
+            print(f"dataset: {teacher.name}: {forecast(teacher, jobs, options)}")
         except CallLost as error:
-            print(f"dataset: {teacher.name}: no forecast, {error}", flush=True)
+            print(f"dataset: {teacher.name}: no forecast, {error}")
 
     def work(job: Job) -> Any:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -13,7 +14,9 @@ class UserError(Exception):
 
 
 def run(main: Callable[[], int]) -> None:
-    """Run a script's main and exit: 2 with one sentence for what a user can mend, 130 for Ctrl-C."""
+    """Run a script's main and exit: 2 with one sentence for what a user can mend, 130 for Ctrl-C, 141 where nobody
+    reads its output any more."""
+    sys.stdout.reconfigure(line_buffering=True)  # a log shows each line when it is said
     # What Python's `re` may read otherwise one day ("[[a-z]") is no matter of whoever wrote a schema's pattern.
     warnings.filterwarnings("ignore", "Possible (nested set|set )", FutureWarning)
     try:
@@ -21,6 +24,9 @@ def run(main: Callable[[], int]) -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         status = 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to be flushed at the end
+        status = 141
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EPERM):
             raise

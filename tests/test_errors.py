@@ -1,0 +1,34 @@
+"""How a script ends, and when its lines are there to be read."""
+
+from __future__ import annotations
+
+import select
+import subprocess
+import sys
+
+from conftest import ROOT
+
+
+def script(*lines: str) -> list[str]:
+    """A command that runs a script whose main has these lines."""
+    body = "\n".join(f"    {line}" for line in lines)
+    return [sys.executable, "-c", f"import sys\nfrom pipeline import errors\ndef main():\n{body}\nerrors.run(main)"]
+
+
+def test_a_line_can_be_read_from_a_log_as_soon_as_it_is_said():
+    command = script("print('said')", "sys.stdin.read()", "return 0")
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT / "scripts") as process:
+        there, _, _ = select.select([process.stdout], [], [], 60)
+        process.stdin.close()
+        assert there
+        assert process.stdout.readline() == b"said\n"
+
+
+def test_a_reader_that_goes_away_ends_a_script_without_a_traceback():
+    command = script("while True: print('more')")
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT / "scripts")
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(60) == 141
+    assert process.stderr.read() == b""
+    process.stderr.close()
