@@ -32,10 +32,10 @@ from pipeline.artifacts import Stage, content_id, locked, write_json, write_json
 from pipeline.config import parse_options
 from pipeline.errors import UserError
 from pipeline.evaluation import (
-    Answerer,
     batches,
     check_unseen,
     judged,
+    make_answerer,
     measured,
     measured_inputs,
     slices,
@@ -100,25 +100,6 @@ def served_digest(options: SimpleNamespace) -> str:
     return ServedStudent(options.teacher.host, options.ollama, 0, options.teacher.timeout).digest()
 
 
-def make_answerer(options: SimpleNamespace, adapter: Path | None) -> Any:
-    """Who answers: an adapter or the base in this process, or a model of an Ollama server."""
-    if options.ollama:
-        from pipeline.served import ServedAnswerer, ServedStudent
-
-        teacher = options.teacher
-        student = ServedStudent(
-            teacher.host, options.ollama, options.student.max_seq_length, teacher.timeout, teacher.concurrency
-        )
-        print(f"evaluation: {options.ollama} on {teacher.host}")
-        return ServedAnswerer(student, options.evaluation.max_new_tokens)
-    from pipeline.student import Renderer, load_answering, load_tokenizer, place
-
-    placement = place(options.student)
-    print(f"evaluation: {adapter or 'base model'}, {placement.say()}")
-    model = load_answering(options.student, placement, adapter)
-    return Answerer(model, Renderer(load_tokenizer(options.student.base_model)), options.evaluation.max_new_tokens)
-
-
 def measure(
     options: SimpleNamespace,
     adapter: Path | None,
@@ -131,7 +112,9 @@ def measure(
     """The result rows, each schema's written to `part` as soon as it is answered."""
     from pipeline.asts import SchemaJudges
 
-    answerer = make_answerer(options, adapter)
+    answerer = make_answerer(
+        options, adapter, options.evaluation.max_new_tokens, lambda who: print(f"evaluation: {who}")
+    )
     results = kept_results(part, key)
     judges = SchemaJudges()
     # Both modes of a row stand side by side: a free answer that is an instance is the constrained one, too.

@@ -16,7 +16,7 @@ TRACKED = subprocess.run(
 ).stdout.split()
 OTHER_FLAGS = {
     "--config", "--force", "--help", "--base", "--from", "--until", "--preview", "--slow", "--install", "--output",
-    "--seed", "--ollama", "--schema", "--compile", "--model", "--device", "--steps", "--rows", "--simulations", "--start",
+    "--seed", "--ollama", "--schema", "--lines", "--compile", "--model", "--device", "--steps", "--rows", "--simulations", "--start",
     "--every", "--sources", "--measure", "--from-stage", "--vary", "--mean-with",
     "--num-processes", "--num-machines", "--machine-rank", "--main-process-ip", "--multi-gpu", "--cpu",  # accelerate's
     "--parallel", "--repeats", "--models", "--against", "--micro-batch", "--tokens",

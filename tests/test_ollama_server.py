@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from conftest import ROOT, run_script
 from ollama_support import BASE, BINARY, MISSING, Server
-from tests_support import config_for, ok, refused, rows_of
+from tests_support import config_for, make_adapter, ok, refused, rows_of
 
 from pipeline.served import ServedStudent
 
@@ -26,23 +26,6 @@ def server(tmp_path_factory) -> Iterator[Server]:
     made = Server(tmp_path_factory.mktemp("ollama"))
     yield made
     made.stop()
-
-
-def make_adapter(base: str, folder: Path, seed: int = 5, size: float = 0.01) -> None:
-    """A LoRA adapter with random non-zero weights, saved as training saves it."""
-    import torch
-
-    from pipeline.student import Placement, add_lora, load_base, load_tokenizer, save_adapter
-
-    student = SimpleNamespace(base_model=base)
-    placement = Placement("transformers", "cpu", "float32")
-    model = add_lora(load_base(student, placement), student, placement, rank=4, alpha=8, seed=seed)
-    torch.manual_seed(seed)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "lora_B" in name:
-                parameter.normal_(std=size)
-    save_adapter(model, load_tokenizer(base), folder, student)
 
 
 @pytest.fixture(scope="module")

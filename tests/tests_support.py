@@ -112,3 +112,20 @@ def write_pairs(root: Path) -> None:
     path = root / "student_runs/embedded/alignment/dpo_pairs.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(pair) + "\n" for pair in pairs), encoding="utf-8")
+
+
+def make_adapter(base: str, folder: Path, seed: int = 5, size: float = 0.01) -> None:
+    """A LoRA adapter with random non-zero weights, saved as training saves it."""
+    import torch
+
+    from pipeline.student import Placement, add_lora, load_base, load_tokenizer, save_adapter
+
+    student = SimpleNamespace(base_model=base)
+    placement = Placement("transformers", "cpu", "float32")
+    model = add_lora(load_base(student, placement), student, placement, rank=4, alpha=8, seed=seed)
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=size)
+    save_adapter(model, load_tokenizer(base), folder, student)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from pipeline.artifacts import read_jsonl
@@ -164,6 +165,30 @@ class Answerer:
         except ValueError:
             self.unenforced.add(schema_row["schema_id"])
             return None
+
+
+def make_answerer(
+    options: SimpleNamespace, adapter: Path | None, max_new_tokens: int, say: Callable[[str], None]
+) -> Any:
+    """Who answers: an adapter or the base (None) in this process, or the model `options.ollama` of an Ollama server.
+
+    `say` is told who that is.
+    """
+    if options.ollama:
+        from pipeline.served import ServedAnswerer, ServedStudent
+
+        teacher = options.teacher
+        student = ServedStudent(
+            teacher.host, options.ollama, options.student.max_seq_length, teacher.timeout, teacher.concurrency
+        )
+        say(f"{options.ollama} on {teacher.host}")
+        return ServedAnswerer(student, max_new_tokens)
+    from pipeline.student import Renderer, load_answering, load_tokenizer, place
+
+    placement = place(options.student)
+    say(f"{adapter or 'base model'} on {options.student.base_model}, {placement.say()}")
+    model = load_answering(options.student, placement, adapter)
+    return Answerer(model, Renderer(load_tokenizer(options.student.base_model)), max_new_tokens)
 
 
 def judged(

@@ -31,7 +31,7 @@ def read_examples(
     judges = SchemaJudges()
     found: dict[str, list[dict[str, Any]]] = {}
     splits: dict[tuple[str, str], str] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
         if not line.strip():
             continue
         try:
