@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from pipeline.dsl import operators
@@ -24,6 +24,8 @@ SHORTEST_MENDED = 6
 """Letters of the shortest words of which one is read as the other; too many shorter ones are near each other."""
 SHORTEST_SINGULAR = 3
 """Letters of the shortest words whose plural is read as them."""
+SHORTEST_STEM = 4
+"""Letters that words have in common at least of which one is read as another form of the other."""
 KINDS = ("is", "only", "and", "thanks", "true", "false", "without", "ask", "at", "the", "of", "leading", "un", "step")
 """What people say around a value, by what it is."""
 
@@ -164,6 +166,24 @@ def one_edit_apart(a: str, b: str) -> bool:
     return longer[start + 1 :] == shorter[start:]
 
 
+@cache
+def _endings() -> list[list[str]]:
+    """Endings without accents that forms of one word have, of every language: "vendu", "vendue", "vendus"."""
+    return [[folded(ending) for ending in endings] for words in _languages() for endings in words.get("endings", ())]
+
+
+@lru_cache(maxsize=1 << 16)
+def _stems(word: str) -> frozenset[tuple[str, int]]:
+    """What is left of a word without each of the endings that it may have, and which those belong to."""
+    left = (
+        (word.removesuffix(ending), number)
+        for number, endings in enumerate(_endings())
+        for ending in endings
+        if word.endswith(ending)
+    )
+    return frozenset(stem for stem in left if len(stem[0]) >= SHORTEST_STEM)
+
+
 @dataclass
 class Spelling:
     """Words in lower case that requests are to have, each with how it is written without accents.
@@ -175,7 +195,7 @@ class Spelling:
     read_as: dict[str, str] = field(default_factory=dict)
 
     def read(self, word: str) -> str:
-        """A word in lower case, or the one of these that it is but for accents, a plural's letter or a typing
+        """A word in lower case, or the one of these that it is but for accents, the ending of another form or a typing
         mistake."""
         if len(word) <= SHORTEST_SINGULAR or word in self.words:
             return word
@@ -199,9 +219,10 @@ class Spelling:
 
 
 def _near(word: str, known: str) -> bool:
-    if min(len(word), len(known)) >= SHORTEST_MENDED:
-        return one_edit_apart(word, known)
-    return len(known) >= SHORTEST_SINGULAR and word in (f"{known}s", f"{known}x")
+    if min(len(word), len(known)) >= SHORTEST_MENDED and one_edit_apart(word, known):
+        return True
+    is_plural = len(known) >= SHORTEST_SINGULAR and word in (f"{known}s", f"{known}x")
+    return is_plural or not _stems(word).isdisjoint(_stems(known))
 
 
 class Note(NamedTuple):
