@@ -24,10 +24,10 @@ import common
 
 def prompts_of(args: argparse.Namespace) -> tuple[list[list[int]], list[dict[str, Any]]]:
     """(token ids of the prompts, the schema of each) of the benchmark's rows."""
-    import build_embedded_base as builder
     from pipeline import pretraining_data as data
+    from pipeline.pretraining_groups import Encoder
 
-    encoder = builder.Encoder(common.tokenizer())
+    encoder = Encoder(common.tokenizer())
     prompts: list[list[int]] = []
     schemas: list[dict[str, Any]] = []
     for number in range(args.schemas):

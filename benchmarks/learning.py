@@ -63,15 +63,15 @@ TABLES = {
 
 def random_base(folder: Path) -> Path:
     """The embedded base with random weights, made once."""
-    import build_embedded_base as builder
     from pipeline.paths import CONFIG_DIR, EMBEDDED_BASE
+    from pipeline.tiny_gemma import build_model
 
     if not (folder / "config.json").exists():
         recipe = json.loads((CONFIG_DIR / "embedded_base.json").read_text(encoding="utf-8"))
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
             shutil.copy(EMBEDDED_BASE / name, folder / name)
-        builder.build_model(recipe, common.tokenizer(), seed=0).save_pretrained(folder)
+        build_model(recipe, common.tokenizer(), seed=0).save_pretrained(folder)
     return folder
 
 

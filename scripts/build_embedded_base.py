@@ -26,156 +26,17 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from pipeline import errors
-from pipeline import pretraining_data as data
 from pipeline.errors import UserError
-from pipeline.made_up_language import Words
 from pipeline.paths import CONFIG_DIR, EMBEDDED_BASE
+from pipeline.pretraining_groups import MEASURED, Encoder, draw_group, stage_of
 from pipeline.progress import Progress
-
-PAD, EOS, BOS, UNK, START, END = "<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>"
-CHAT_TEMPLATE = (  # Gemma's own: a system message stands before the first user's text
-    "{{ bos_token }}{% set system = '' %}"
-    "{% if messages[0]['role'] == 'system' %}"
-    "{% set system = messages[0]['content'] + '\n\n' %}{% set messages = messages[1:] %}{% endif %}"
-    "{% for message in messages %}"
-    "<start_of_turn>{{ 'model' if message['role'] == 'assistant' else message['role'] }}\n"
-    "{{ (system if loop.first else '') + message['content'] | trim }}<end_of_turn>\n{% endfor %}"
-    "{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
-)
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
-# Split as Ollama does (GPT-2's pattern), then finer: a word has the same tokens after a space, a quote or a dot.
-GPT2_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-FINE_PATTERN = r"\p{L}+|\p{N}+|\s|[^\s\p{L}\p{N}]+"
-CENTURIES = ("20", "19")
-
-
-def train_tokenizer(options: dict[str, Any], folder: Path) -> None:
-    """Train the byte-level BPE on procedural documents and write the tokenizer's files to `folder`.
-
-    `vocab_size` counts what is learned; two digits are a token each beside it.
-    """
-    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    tokenizer = Tokenizer(models.BPE())
-    split = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(GPT2_PATTERN), "isolated"),
-            pre_tokenizers.Split(Regex(FINE_PATTERN), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), split])
-    tokenizer.decoder = decoders.ByteLevel()
-    specials = [PAD, EOS, BOS, UNK, START, END]
-    trainer = trainers.BpeTrainer(
-        vocab_size=options["vocab_size"],
-        special_tokens=specials,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(_tokenizer_texts(options), trainer)
-    tokenizer.pre_tokenizer = split
-    tokenizer = _with_digit_pairs(tokenizer)
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, bos_token=BOS, unk_token=UNK,
-        additional_special_tokens=[START], padding_side="left",
-        model_max_length=options["model"]["max_position_embeddings"], clean_up_tokenization_spaces=False,
-    )  # fmt: skip
-    fast.chat_template = CHAT_TEMPLATE
-    fast.save_pretrained(folder)
-    # transformers 5 does not write it, and Ollama then serves the model without its BOS.
-    path = folder / "tokenizer_config.json"
-    config = json.loads(path.read_text(encoding="utf-8"))
-    config["add_bos_token"] = True
-    path.write_text(json.dumps(config, indent=2, ensure_ascii=True) + "\n", encoding="utf-8")
-
-
-def _with_digit_pairs(tokenizer: Any) -> Any:
-    """The tokenizer with a token for every two digits, those of a century before others, so that a date is
-    20|24|-|02|-|29.
-
-    Where each digit was a token, the base did not learn to tell the dates of a prompt apart.
-    """
-    from tokenizers import Tokenizer
-
-    content = json.loads(tokenizer.to_str())
-    pairs = [*CENTURIES, *(pair for pair in (f"{n:02d}" for n in range(100)) if pair not in CENTURIES)]
-    content["model"]["vocab"] |= {pair: tokenizer.get_vocab_size() + number for number, pair in enumerate(pairs)}
-    content["model"]["merges"] += [list(pair) for pair in pairs]
-    return Tokenizer.from_str(json.dumps(content))
-
-
-def _tokenizer_texts(options: dict[str, Any]) -> Iterator[str]:
-    for number in range(options["tokenizer_documents"]):
-        rng = random.Random(f"{options['seed']}-tokenizer-{number}")
-        document = data.schema_document(rng, 4) if number % 3 else data.recall_document(rng, 4, (10, 30))
-        yield document.rows[0][0]
-        for prompt, completion in document.rows[1:]:
-            yield prompt.rpartition("\n")[2] + "\n" + completion
-
-
-def build_model(options: dict[str, Any], tokenizer: Any, seed: int) -> Any:
-    """A Gemma 3 with random weights in the layout that Ollama runs: every sixth layer full, Gemma's rope values."""
-    import torch
-    from transformers import Gemma3ForCausalLM, Gemma3TextConfig
-
-    layers = options["model"]["num_hidden_layers"]
-    config = Gemma3TextConfig(
-        vocab_size=len(tokenizer),
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        query_pre_attn_scalar=options["model"]["head_dim"],
-        layer_types=["full_attention" if (i + 1) % 6 == 0 else "sliding_attention" for i in range(layers)],
-        rope_parameters={
-            "full_attention": {"rope_type": "default", "rope_theta": 1e6},
-            "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
-        },
-        tie_word_embeddings=True,
-        **options["model"],
-    )
-    torch.manual_seed(seed)
-    return Gemma3ForCausalLM(config)
-
-
-def deepened(model: Any, options: dict[str, Any], tokenizer: Any) -> Any:
-    """The model with as many layers as the recipe has: those added at its end change nothing until they are trained.
-
-    They are copies of trained layers with a sliding window whose norms at the end of each part give zeros (stacking: Du
-    et al. 2024, arXiv 2405.15319). Added before them they would move the full layer to another place than Ollama's.
-    """
-    import torch
-
-    own, layers = model.config.num_hidden_layers, options["model"]["num_hidden_layers"]
-    for name, size in options["model"].items():
-        if (had := getattr(model.config, name)) != size and (name != "num_hidden_layers" or had > size):
-            raise UserError(
-                f"{name} is {size} in the recipe and {had} in the model to go on from; only layers are added"
-            )
-    if own == layers:
-        return model
-    deep = build_model(options, tokenizer, options["seed"])
-    if "full_attention" in deep.config.layer_types[own:]:
-        raise UserError(
-            f"num_hidden_layers {layers} would add a full layer to {own}; layers before the next full one are added"
-        )
-    deep.load_state_dict(model.state_dict(), strict=False)
-    like = [at for at, kind in enumerate(deep.config.layer_types[:own]) if kind == "sliding_attention"][own - layers :]
-    with torch.no_grad():
-        for layer, source in zip(deep.model.layers[own:], like, strict=True):
-            layer.load_state_dict(deep.model.layers[source].state_dict())
-            for norm in (layer.post_attention_layernorm, layer.post_feedforward_layernorm):
-                norm.weight.fill_(-1.0)  # Gemma scales by 1 + weight
-    return deep
+from pipeline.tiny_gemma import TOKENIZER_FILES, build_model, deepened, train_tokenizer
 
 
 def speed_up(model: Any) -> None:
@@ -214,133 +75,6 @@ def speed_up(model: Any) -> None:
             module.forward = torch.compile(module.forward, dynamic=True)
 
 
-@dataclass
-class Encoder:
-    """Documents to prefix groups of token ids."""
-
-    tokenizer: Any
-
-    def __post_init__(self) -> None:
-        ids = self.tokenizer.convert_tokens_to_ids
-        self.pad, self.bos, self.end = ids(PAD), ids(BOS), ids(END)
-        self.plain = len(self.tokenizer) - 6
-        pieces = (self.tokenizer.decode([token]) for token in range(6, len(self.tokenizer)))
-        Words.pieces = tuple(sorted({piece.lower() for piece in pieces if piece.isalpha()}))
-
-    def encode(self, texts: list[str]) -> list[list[int]]:
-        return [e.ids for e in self.tokenizer._tokenizer.encode_batch(texts, add_special_tokens=False)]
-
-    def prompts(self, document: data.Document) -> list[list[int]]:
-        """Token ids of the prompts, up to where the answer begins."""
-        return self.encode([f"{BOS}{START}user\n{p}{END}\n{START}model\n" for p, _ in document.rows])
-
-    def group(self, document: data.Document) -> Any:
-        """The document's rows with the answers supervised."""
-        from pipeline.shared_prefix import IGNORE, make_group
-
-        rows, labels = [], []
-        answers = self.encode([completion + END for _, completion in document.rows])
-        for prompt, answer in zip(self.prompts(document), answers, strict=True):
-            rows.append(prompt + answer)
-            labels.append([IGNORE] * len(prompt) + answer)
-        return make_group(rows, labels, self.pad)
-
-    def sequence_group(self, rows: list[tuple[list[int], int | set[int]]]) -> Any:
-        """Rows of offsets into the plain tokens, supervised from a position on, or at a set of positions."""
-        from pipeline.shared_prefix import IGNORE, make_group
-
-        ids, labels = [], []
-        for row, wanted in rows:
-            tokens = [6 + offset for offset in row]
-            wanted = set(range(wanted, len(row))) if isinstance(wanted, int) else wanted
-            ids.append([self.bos, *tokens])
-            labels.append([IGNORE] + [token if at in wanted else IGNORE for at, token in enumerate(tokens)])
-        return make_group(ids, labels, self.pad)
-
-
-def _repeats_of(lengths: tuple[int, ...]) -> Any:
-    def draw(rng: random.Random, tokens: int, rows: int) -> Any:
-        length = rng.choice(lengths)
-        return data.repeat_rows(rng, tokens, max(2, min(4 * rows, 3072 // length)), (4, length * 2 // 5), length)
-
-    return draw
-
-
-def _gaps_of(lengths: tuple[int, ...]) -> Any:
-    def draw(rng: random.Random, tokens: int, rows: int) -> Any:
-        length = rng.choice(lengths)
-        return data.gap_rows(rng, tokens, max(1, min(3 * rows, 3072 // length)), length)
-
-    return draw
-
-
-SEQUENCES = {
-    "short_repeats": lambda rng, tokens, rows: data.repeat_rows(rng, tokens, 4 * rows, (3, 12), 32),
-    "repeats": _repeats_of((24, 48, 96, 160, 256)),
-    "long_repeats": _repeats_of((96, 256, 512, 1024)),
-    "gaps": _gaps_of((32, 48, 64, 64, 128, 256)),
-    "long_gaps": _gaps_of((64, 256, 512, 1024, 2000)),
-    "keyed": lambda rng, tokens, rows: data.keyed_rows(rng, tokens, 3 * rows),
-}
-"""Kinds of sequences of random tokens: rng, number of plain tokens, rows -> rows of offsets."""
-
-MEASURED = {
-    "small": lambda rng, rows: data.small_rows(rng, rows, described=0.0),
-    "conditions": data.conditions_document,
-    "short_schema": lambda rng, rows: data.schema_document(rng, rows, (2, 3), short=True),
-    "schema": data.schema_document,
-    "timed": data.timed_rows,
-    "refusals": lambda rng, rows: data.small_rows(rng, rows, described=0.0, most=2, refused=1.0),
-    "linked_small": lambda rng, rows: data.small_rows(rng, rows, described=0.0, links=True),
-    "linked_schema": lambda rng, rows: data.schema_document(rng, rows, (2, 3), short=True, refused=0.3, links=True),
-    "instance": data.instance_document,
-}
-"""Kinds of documents that a finished base is measured by: rng and rows -> document."""
-
-DOCUMENTS = MEASURED | {
-    "short_recall": lambda rng, rows: data.recall_document(rng, rows, (3, 8)),
-    "recall": lambda rng, rows: data.recall_document(rng, rows, (4, 40)),
-    "flat_instance": lambda rng, rows: data.instance_document(rng, rows, 0, 4),
-    "dates": lambda rng, rows: data.date_document(rng, 2 * rows),
-    "list": lambda rng, rows: data.list_document(rng, 2 * rows),
-    "same": lambda rng, rows: data.pair_rows(rng, 3 * rows, "same"),
-    "other": lambda rng, rows: data.pair_rows(rng, 3 * rows, "other"),
-    "values": lambda rng, rows: data.pair_rows(rng, 3 * rows, "values"),
-    "names": lambda rng, rows: data.name_rows(rng, 3 * rows),
-    "lookup": lambda rng, rows: data.lookup_document(rng, 2 * rows),
-    "fields": lambda rng, rows: data.conditions_document(rng, rows // 2, (2, 4), names_only=True),
-    "described": lambda rng, rows: data.small_rows(rng, rows, described=1.0),
-    "known": lambda rng, rows: data.small_rows(rng, rows, (1, 3), described=0.0, most=2, refused=0.5),
-    "checked": lambda rng, rows: data.small_rows(rng, rows, (1, 3), described=0.0, most=2, refused=0.5, checked=1.0),
-    "picked": lambda rng, rows: data.small_rows(rng, rows, (1, 2), described=0.25, most=2, picked=True),
-    "linked_picked": lambda rng, rows: data.small_rows(
-        rng, rows, (1, 2), described=0.0, most=2, picked=True, links=True
-    ),
-    "linked_known": lambda rng, rows: data.small_rows(
-        rng, rows, (1, 3), described=0.0, most=2, refused=0.5, links=True
-    ),
-    "linked_conditions": lambda rng, rows: data.conditions_document(rng, rows, links=True),
-    "linked_lists": lambda rng, rows: data.conditions_document(rng, rows, picked=True, links=True),
-    "linked_or_refused": lambda rng, rows: data.conditions_document(rng, rows, refused=0.5, links=True),
-    "linked_timed": lambda rng, rows: data.timed_rows(rng, rows, links=True),
-    "described_conditions": lambda rng, rows: data.conditions_document(rng, rows, described=1.0),
-    "simple_schema": lambda rng, rows: data.schema_document(rng, rows, (1, 3), simple=True),
-    "long_schema": lambda rng, rows: data.schema_document(rng, rows // 2, (7, 16)),
-}
-"""Kinds of documents that a base is trained on: rng and rows -> document; easy ones have more rows than asked for."""
-
-
-def draw_group(options: dict[str, Any], encoder: Encoder, stage: str, step: int, slot: int) -> tuple[str, Any]:
-    """The group that this place of the training sees: (kind, group). A pure function of its arguments."""
-    rng = random.Random(f"{options['seed']}-{stage}-{step}-{slot}")
-    recipe = stage_of(options, stage)
-    rows = recipe.get("rows_per_group", options["rows_per_group"])
-    kind = rng.choices(list(recipe["mixture"]), list(recipe["mixture"].values()))[0]
-    if kind in SEQUENCES:
-        return kind, encoder.sequence_group(SEQUENCES[kind](rng, encoder.plain, rows))
-    return kind, encoder.group(DOCUMENTS[kind](rng, rows))
-
-
 def exact_match(
     model: Any, encoder: Encoder, seed: str, documents: int, rows: int = 8, kind: str = "schema"
 ) -> list[tuple[str, bool]]:
@@ -376,11 +110,6 @@ def check_finished(folder: Path, way_out: str) -> None:
     """Raise UserError where a folder holds no finished model."""
     if not (folder / "model.safetensors").exists():
         raise UserError(f"{folder} holds no finished model; {way_out}")
-
-
-def stage_of(options: dict[str, Any], name: str) -> dict[str, Any]:
-    """The stage of the recipe with this name."""
-    return next(stage for stage in options["stages"] if stage["name"] == name)
 
 
 def learning_rate(options: dict[str, Any], state: dict[str, Any]) -> float:

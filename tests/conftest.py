@@ -42,11 +42,11 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
     from transformers import AutoTokenizer
 
-    import build_embedded_base as builder
+    from pipeline import tiny_gemma
 
     folder = tmp_path_factory.mktemp("tiny_base")
-    builder.train_tokenizer(TINY, folder)
-    model = builder.build_model(TINY, AutoTokenizer.from_pretrained(folder), seed=3)
+    tiny_gemma.train_tokenizer(TINY, folder)
+    model = tiny_gemma.build_model(TINY, AutoTokenizer.from_pretrained(folder), seed=3)
     with torch.no_grad():  # sharper than the usual initialisation, so that greedy answers vary
         for parameter in model.parameters():
             parameter.mul_(4.0)

@@ -15,8 +15,8 @@ def make_sentencepiece_base(folder: Path, tiny: dict[str, Any]) -> None:
     import sentencepiece
     from transformers import GemmaTokenizer
 
-    import build_embedded_base as builder
     from pipeline import pretraining_data as data
+    from pipeline import tiny_gemma
 
     documents = [data.schema_document(random.Random(number), 3) for number in range(60)]
     texts = [text for document in documents for row in document.rows for text in row]
@@ -29,7 +29,7 @@ def make_sentencepiece_base(folder: Path, tiny: dict[str, Any]) -> None:
     )  # fmt: skip
     (folder / "tokenizer.vocab").unlink()
     tokenizer = GemmaTokenizer.from_pretrained(folder, padding_side="left")
-    tokenizer.chat_template = builder.CHAT_TEMPLATE
+    tokenizer.chat_template = tiny_gemma.CHAT_TEMPLATE
     tokenizer.save_pretrained(folder)
     options = tiny | {"vocab_size": len(tokenizer)}
-    builder.build_model(options, tokenizer, seed=3).save_pretrained(folder)
+    tiny_gemma.build_model(options, tokenizer, seed=3).save_pretrained(folder)

@@ -13,6 +13,7 @@ from tests_support import domain_specs
 
 import build_embedded_base as builder
 from pipeline import pretraining_data as data
+from pipeline import pretraining_groups, tiny_gemma
 from pipeline.dsl import reason_of
 from pipeline.errors import UserError
 from pipeline.language import phrase_book
@@ -32,7 +33,7 @@ def pieces_of_the_shipped_tokenizer(schema_rows):
     from transformers import AutoTokenizer
 
     before = Words.pieces
-    builder.Encoder(AutoTokenizer.from_pretrained(EMBEDDED_BASE))
+    pretraining_groups.Encoder(AutoTokenizer.from_pretrained(EMBEDDED_BASE))
     assert len(Words.pieces) > 500
     yield
     Words.pieces = before
@@ -259,7 +260,7 @@ def test_a_date_among_the_conditions_of_a_document_has_its_day_behind_it_as_in_a
 def test_every_condition_of_a_document_with_links_has_its_field_in_brackets(kind):
     conditions = 0
     for number in range(20):
-        for prompt, completion in builder.DOCUMENTS[kind](random.Random(number), 4).rows:
+        for prompt, completion in pretraining_groups.DOCUMENTS[kind](random.Random(number), 4).rows:
             request = prompt.rpartition("equest: ")[2]
             for condition in json.loads(completion):
                 assert f"[{condition['field']}" in request, request
@@ -434,7 +435,7 @@ def test_layers_added_to_a_model_change_nothing_until_they_are_trained(tiny_stud
 
     model, tokenizer = tiny_student.model, tiny_student.renderer.tokenizer
     recipe = TINY | {"model": TINY["model"] | {"num_hidden_layers": 9}}
-    deep = builder.deepened(model, recipe, tokenizer)
+    deep = tiny_gemma.deepened(model, recipe, tokenizer)
     kinds = deep.config.layer_types
     assert (len(deep.model.layers), kinds[:6]) == (9, model.config.layer_types)
     ids = torch.arange(10, 90)[None]
@@ -443,13 +444,13 @@ def test_layers_added_to_a_model_change_nothing_until_they_are_trained(tiny_stud
     for layer in deep.model.layers[6:]:
         assert layer.post_attention_layernorm.weight.grad.abs().max() > 0
     with pytest.raises(UserError, match="num_hidden_layers is 6 in the recipe and 9 in the model"):
-        builder.deepened(deep, TINY, tokenizer)
+        tiny_gemma.deepened(deep, TINY, tokenizer)
     for name, size, said in (
         ("hidden_size", 64, "hidden_size is 64 in the recipe"),
         ("num_hidden_layers", 12, "a full layer"),
     ):
         with pytest.raises(UserError, match=said):
-            builder.deepened(model, TINY | {"model": TINY["model"] | {name: size}}, tokenizer)
+            tiny_gemma.deepened(model, TINY | {"model": TINY["model"] | {name: size}}, tokenizer)
 
 
 @pytest.mark.parametrize("shape", [(8, 24), (24, 8)])
