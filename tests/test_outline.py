@@ -242,7 +242,10 @@ ORDER = with_refusal(
         ("2.5 kilos & 1 lamp, weight 4", "items (what: kilos; count: 2.5) (what: lamp; count: 1); weight: 4"),
         ("client Bob, 2 mugs and a lamp", "buyer: Bob, 2 mugs and a lamp"),
         ("client Bob, in (2 mugs, box 3)", "buyer: Bob; in (box: 3); ?: 2 mugs"),
-        ("client Bob, items 2 mugs", "buyer: Bob; items: 2 mugs"),
+        ("client Bob, items 2 mugs and 1 lamp", "buyer: Bob; items (what: mugs; count: 2) (what: lamp; count: 1)"),
+        ("in 2 mugs, buyer x", "buyer: x; in: 2 mugs"),
+        ("items some mugs, count 2", "items (what: some mugs; count: 2)"),
+        ("items mugs and lamps, count 2", "items: mugs & lamps (count: 2)"),
         ("client Bob, what mug, count 2, 3 lamps", "buyer: Bob; items (what: mug; count: 2); ?: 3 lamps"),
         ('"2 mugs", client Bob', 'buyer: Bob; ?: "2 mugs"'),
     ],
@@ -270,9 +273,145 @@ def test_nothing_is_guessed_where_two_places_fit():
         named("from 3 march 2024, 5 march 2024", both) == "from: 3 march 2024 [2024-03-03], 5 march 2024 [2024-03-05]"
     )
     items = {"properties": {"lines": {"type": "array", "items": {"properties": {"day": day}}}}}
-    assert named("lines, on 3 march 2024", items) == "lines: 3 march 2024 [2024-03-03]"
+    assert named("lines, on 3 march 2024", items) == "lines (day: 3 march 2024 [2024-03-03])"
     any_text = {"properties": {"note": text | {"pattern": "."}, "day": day}}
     assert named("day 3 march 2024, 09:30", any_text) == "day: 3 march 2024 [2024-03-03], 09:30"
+
+
+RULE = with_refusal(
+    {
+        "title": "rule",
+        "type": "object",
+        "properties": {
+            "room": {"enum": ["hall", "attic"]},
+            "when": {
+                "type": "object",
+                "properties": {"sensor": {"enum": ["motion", "smoke"]}, "above": {"type": "number"}},
+            },
+            "do": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "device": {"enum": ["lamp", "fan"]},
+                        "state": {"enum": ["on", "off"]},
+                        "level": {"type": "integer"},
+                        "start": {"type": "string", "format": "time"},
+                        "minutes": {"type": "integer"},
+                        "looks": {"type": "array", "items": {"enum": ["red", "green"]}},
+                    },
+                    "required": ["device", "state"],
+                },
+            },
+            "days": {"type": "array", "items": {"enum": ["monday", "friday"]}},
+            "owner": {
+                "type": "object",
+                "properties": {
+                    "name": {"type": "string"},
+                    "mail": {"type": "string", "format": "email"},
+                    "desk": {"type": "string"},
+                },
+                "required": ["name"],
+            },
+            "memo": {"type": "string"},
+        },
+        "required": ["do"],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("request_text", "shown"),
+    [
+        # values of a list's items make items, a next one where a value of a place is there already
+        ("fan on, level 60, lamp off, level 20",
+         "do (device: fan [fan]; state: on [on]; level: 60) (device: lamp [lamp]; state: off [off]; level: 20)"),
+        ("hall: lamp off and fan off",
+         "room: hall [hall]; do (device: lamp [lamp]; state: off [off]) (device: fan [fan]; state: off [off])"),
+        ("turn on the lamp in the attic", "room: attic [attic]; do (device: lamp [lamp]; state: on [on])"),
+        ("memo nice and warm, fan off", "do (device: fan [fan]; state: off [off]); memo: nice and warm"),
+        ("do (fan, level 3) and (lamp, off)", "do (device: fan [fan]; level: 3) (device: lamp [lamp]; state: off [off])"),
+        ("do fan, state on", "do (device: fan [fan]; state: on [on])"),
+        ("lamp 09:30, fan", "do (device: lamp [lamp]; start: 09:30) (device: fan [fan])"),
+        # or they are the items
+        ("friday and monday, hall", "room: hall [hall]; days: friday [friday] & monday [monday]"),
+        # a small word is no value by itself
+        ("lamp, memo on call", "do (device: lamp [lamp]); memo: on [on] call"),
+        ("hall on fire", "room: hall [hall]"),
+        ("friday on call", "days: friday [friday]"),
+        # a list in an item takes several
+        ("lamp, red, fan, green, red, hall",
+         "room: hall [hall]; do (device: lamp [lamp]; looks: red [red]) (device: fan [fan]; looks: green [green] & red [red])"),
+        # a place that is named has what is said of it
+        ("device lamp, fan", "do (device: lamp [lamp])"),
+        ("days monday, friday", "days: monday [monday] & friday [friday]"),
+        # of numbers before and behind a name the one before is said of it where another name follows the one behind
+        ("lamp 3 level 10 minutes, fan", "do (device: lamp [lamp]; level: 3; minutes: 10) (device: fan [fan])"),
+        ("lamp level 3 minutes 10 memo x", "do (device: lamp [lamp]; level: 3; minutes: 10); memo: x"),
+        ("lamp 20 minutes and fan 10 minutes, hall",
+         "room: hall [hall]; do (device: lamp [lamp]; minutes: 20) (device: fan [fan]; minutes: 10)"),
+        ("lamp, 5, minutes 4 memo x", "do (device: lamp [lamp]; minutes: 4); memo: x; ?: 5"),
+        # an address is no word
+        ("memo see hall.example.org or @fan", "memo: see hall.example.org or @fan"),
+        ("owner Ada, mail fan@lamp.on, hall", "room: hall [hall]; owner (name: Ada; mail: fan@lamp.on)"),
+        # what is said behind an object's name is said of its properties
+        ("when smoke above 3, lamp on", "when (sensor: smoke [smoke]; above: 3); do (device: lamp [lamp]; state: on [on])"),
+        ("when there is smoke, above 3", "when (sensor: smoke [smoke]; above: 3)"),
+        ("when smoke or motion, above 3", "when (sensor: smoke [smoke]; above: 3)"),
+        ("owner Ada 4, hall", "room: hall [hall]; owner (name: Ada 4)"),
+        ("owner Ada Diaz, mail a@b.co", "owner (name: Ada Diaz; mail: a@b.co)"),
+        ("owner: name Ada, mail a@b.co", "owner (name: Ada; mail: a@b.co)"),
+        ("owner near the window, name Ada", "owner (name: Ada; desk: near the window)"),
+        ("owner Ada, name Bo, desk 4", "owner: Ada (name: Bo; desk: 4)"),
+        ("the owner, hall", "room: hall [hall]; owner"),
+        ("when 4, hall", "room: hall [hall]; when: 4"),
+        ('when smoke "x", hall', 'room: hall [hall]; when (sensor: smoke [smoke]); ?: "x"'),
+    ],
+)  # fmt: skip
+def test_values_of_objects_and_of_items_stand_in_them_without_their_names(request_text, shown):
+    assert named(request_text, RULE) == shown
+
+
+GUESTS = {"type": "array", "items": {"properties": {"who": {"type": "string"}, "age": {"enum": ["adult", "child"]}}}}
+GUESTS["items"]["required"] = ["who"]
+TRIP = with_refusal(
+    {
+        "properties": {"to": {"type": "string"}, "day": {"type": "string", "format": "date"}, "guests": GUESTS},
+        "required": ["to"],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("request_text", "shown"),
+    [
+        ("to Rome, guests Ada (adult) and Bo (child), Cy (adult)",
+         "to: Rome; guests (who: Ada; age: adult [adult]) (who: Bo; age: child [child]) (who: Cy; age: adult [adult])"),
+        ("guests Ada (adult) and Bo (child)", "guests (who: Ada; age: adult [adult]) (who: Bo; age: child [child])"),
+        ("guests (child) Ada, (adult)", "guests (age: child [child]) (who: Ada; age: adult [adult])"),
+        ("guests (who Ada) and Bo (who Cy)", "to: and Bo; guests (who: Ada) (who: Cy)"),
+        # a day that is said in words ends what is said before it
+        ("to Rome tomorrow, guests Ada", "to: Rome; day: tomorrow [2024-03-18]; guests (who: Ada)"),
+        ("to tomorrow", "to: tomorrow [2024-03-18]"),
+        ("to Rome tomorrow land", "to: Rome tomorrow [2024-03-18] land"),
+        ("to Rome 3 march 2024", "to: Rome 3 march 2024 [2024-03-03]"),
+        ("to Rome today, day 4 march 2024", "to: Rome today [2024-03-17]; day: 4 march 2024 [2024-03-04]"),
+    ],
+)  # fmt: skip
+def test_text_before_brackets_and_days_in_words_are_told_apart(request_text, shown):
+    assert named(request_text, TRIP) == shown
+
+
+def test_no_item_is_told_where_a_value_may_stand_in_two_places():
+    own = RULE["anyOf"][0]
+    second = with_refusal(own | {"properties": own["properties"] | {"undo": own["properties"]["do"]}})
+    assert named("hall, lamp on", second) == "room: hall [hall]"
+    nested = {"properties": {"groups": {"type": "array", "items": own}}}
+    assert named("level 3, lamp on", nested) == "groups (do (level: 3))"
+    assert (
+        named("order items 2 mugs", {"properties": {"order": ORDER["anyOf"][0]}})
+        == "order (items (what: mugs; count: 2))"
+    )
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from pipeline.dsl import can_refuse, canonical_names, conditions_of, described, 
 from pipeline.json_schemas import children
 from pipeline.reading import LEFT_ALONE, WORD, Spelling, folded, lowered, said_around, said_for_operators, words_of
 
+WORD_BEGINS, WORD_ENDS = r"(?<![\w@])(?<!\w\.)(?<!\bn')", r"(?!\w|@\w|\.\w)"
+"""Where a word begins and ends that is none of an address: "ada@mail.org"."""
 SHORTEST_PART = 3
 """Letters of a word that names a field by itself, as "queen" does "queen age"."""
 
@@ -212,7 +214,9 @@ def glossary_of(
         fields,
         list(named.values()),
         steps,
-        re.compile(rf"{LEFT_ALONE}|{around}|(?<!\w)(?<!\bn')(?:(?P<said>{longest_first})|(?P<part>{any_part}))(?!\w)"),
+        re.compile(
+            rf"{LEFT_ALONE}|{around}|{WORD_BEGINS}(?:(?P<said>{longest_first})|(?P<part>{any_part})){WORD_ENDS}"
+        ),
         {folded(phrase): phrase for phrase in sorted(phrases)} | {phrase: phrase for phrase in phrases},
         Spelling(
             {word: folded(word) for phrase in sorted(listed) for word in re.findall(WORD, phrase)}, _read_as_they_are()

@@ -6,31 +6,34 @@ model has to ask of each property whether the request names it, and where. Rules
 (product: lamp)`.
 
 Behind a name stand the words from it to the next one, or its value where that stands before it, without those around a
-value (`reading.value_in`). A value without a name stands in the one place that it fits (`places.py`), the text before
-all of that in the one that the schema needs; what is counted ("2 mugs and 1 lamp") are the items of the one list that
-it needs. At the end stands behind `?` what else has a number or a quotation. Where a request nests what it says in
-brackets, each pair that has names in it is an object of its own; without them a list's next one begins where a name is
-said again. The rules read names and forms, not sense: what is said in other words is left to whoever reads the request.
+value (`reading.value_in`); behind an object's name they are said of its properties. A value without a name stands in
+the one place that it fits (`places.py`), the text before all of that in the one that the schema needs; what is counted
+("2 mugs and 1 lamp") are the items of the one list that it needs. At the end stands behind `?` what else has a number
+or a quotation. Where a request nests what it says in brackets, each pair that has names in it is an object of its own;
+without them a list's next one begins where a name, or a value of its place, is said again. The rules read names and forms, not sense: what is said in other words is left to whoever reads the request.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
+from operator import attrgetter
 from typing import NamedTuple
 
 from pipeline.calendar import read_day
 from pipeline.dsl import can_refuse, conditions_of
 from pipeline.linking import MISSING, TRUTH_NEXT
-from pipeline.places import CLOCK, DATE, FORMS, Counted, Kind, Place, Way, listed
+from pipeline.places import CLOCK, DATE, FORMS, Counted, Item, Kind, Place, Way, listed
 from pipeline.reading import (
     LEFT_ALONE,
     QUOTED,
     WORD,
     Note,
+    any_of,
     counts_in,
     denied,
     lowered,
@@ -49,11 +52,14 @@ UNNAMED = rf"(?<!\w)\d+(?!\w)|{QUOTED}"
 """How what is said of no property is told from the words around a request."""
 UNKNOWN = re.compile(rf",\s+({WORD}\s+(?:{QUOTED}))(?=\s*(?:,|$))")
 """Among what is said of a property, what has a name that is none of the schema's: `limit 9, colour "red"`."""
-NUMBER_LAST = re.compile(r"(?<![\w.,-])-?\d[\d.,]*\s+$")
-NUMBER_NEXT = re.compile(rf"[ :=]*(?:{WORD} ){{0,2}}\d")
+NUMBER = r"\d(?:[\d.,]*\d)?"
+NUMBER_LAST = re.compile(rf"(?<![\w.,-])-?{NUMBER}\s+$")
+NUMBER_NEXT = re.compile(rf"(?P<words>[ :=]*(?:{WORD} ){{0,2}})(?P<number>{NUMBER}\s*)")
 """A number right before a name, and one that is said of it."""
 FAR = 60
 """Characters before a value in which a part may begin, and behind a name in which it is said to be true or false."""
+NOTHING_BETWEEN = re.compile(rf"\s*(?:(?:{any_of('the')})(?:(?<=')|\s+))?", re.IGNORECASE)
+"""Nothing between two values but spaces, or an article between them."""
 ONE_DAY = re.compile(r"(\S+) \1")
 """A time span of one day."""
 SIGN, TO_SIGN, DIGIT = re.compile(r"[,;]\s"), re.compile("[^,;]*"), re.compile(r"\d")
@@ -114,14 +120,38 @@ class Said:
         objects[-1].opened = True
         return objects[-1]
 
+    def holder(self, way: Way) -> Said:
+        """The object that has the property at the end of a way from here, which is spoken of from now on."""
+        at = self
+        for step in way[:-1]:
+            at = at.parts.setdefault(step, [Said(at.place.parts[step])])[-1]
+        at.parts.setdefault(way[-1], [Said(at.place.parts[way[-1]])])
+        return at
+
+    def put_counts(self, counted: Counted, counts: list[tuple[str, str]]) -> bool:
+        """An item of the list for each of these, if there are any."""
+        place = self.place.parts[counted.name]
+        for number, text in counts:
+            item = Said(place)
+            self.parts.setdefault(counted.name, []).append(item)
+            for name, words in ((counted.number, number), (counted.text, text)):
+                item.holder((name,)).words[name] = [words]
+        return bool(counts)
+
     def written(self) -> str:
         """The names in the order of the schema, each with what is said of it."""
         return "; ".join(self._written(name) for name in self.place.parts if name in self.parts)
 
     def _written(self, name: str) -> str:
-        words = " / ".join(filter(None, self.words.get(name, [])))
+        joint = " & " if self.place.parts[name].is_list else " / "
+        words = joint.join(filter(None, self.words.get(name, [])))
         objects = [f"({one.written()})" for one in self.parts[name] if one.parts]
         return " ".join([f"{name}: {words}" if words else name, *objects])
+
+
+@cache
+def _small_words() -> frozenset[str]:
+    return frozenset(word for kind in ("at", "the", "of", "and") for word in said_around()[kind])
 
 
 @lru_cache(maxsize=64)
@@ -140,16 +170,26 @@ def _values_in(request: str, notes: list[Note], names: Collection[str]) -> list[
     return sorted(value for value in [*days, *alone, *forms] if not any(value.start in part for part in quoted))
 
 
+def _between(values: list[Value], start: int, end: int) -> Iterator[Value]:
+    """Those of these values, in order, that begin in this part of the request."""
+    return (values[at] for at in range(bisect_left(values, (start,)), bisect_left(values, (end,))))
+
+
 class _Reader:
     """Goes through a request once: which objects it speaks of, and what it says of the property named last."""
 
     def __init__(self, request: str, place: Place, notes: list[Note]) -> None:
         self.request = request
         quoted = {said[1:-1].strip() for said in re.findall(QUOTED, request)}
-        named = ({note.shown for note in notes} | quoted) & {*place.paths}
+        self.names = named = ({note.shown for note in notes} | quoted) & {*place.paths}
+        """The properties that are named."""
+        self.name_starts = {note.start for note in notes if note.shown in place.paths}
         self.fitting = place.fitting(named)
         """Kind of values -> the place that they belong to where they are said without a name."""
-        self.values = [value for value in _values_in(request, notes, place.paths) if value.kind in self.fitting]
+        self.items = place.fitting_items(named)
+        """The same of values in the items of a list."""
+        self.told = _values_in(request, notes, place.paths)
+        self.values = [value for value in self.told if value.kind in self.fitting or self._is_of_item(value)]
         needed = [name for name in place.needed_texts if name not in named]
         self.needed = needed[0] if len(needed) == 1 else None
         """The property that the first text without a name is said of."""
@@ -180,13 +220,13 @@ class _Reader:
         if note.shown not in self.within[0][0].place.paths:
             return False
         if self.named is None or not self._is_value(note):
-            found = self._with_property(note.shown)
-            if found is None:
+            place = self._place_named(note.shown)
+            if place is None:
                 return False
-            said, place = found.words.setdefault(note.shown, []), found.place.parts[note.shown]
             start, words = self._value_before(place, note) or (note.start, None)
-            said += [words] if words else []
             self.end(start)
+            found = self._with_property(note.shown)
+            found.words.setdefault(note.shown, []).extend([words] if words else [])
             self.named, self.start = None if words else (found, note.shown), note.end
             self.name_at = note.start
         return True
@@ -201,12 +241,14 @@ class _Reader:
         start = self.start
         if self.named is not None:
             said, name = self.named
-            start = self._end_of_value(said.place.parts[name], at)
+            place = said.place.parts[name]
+            start = self._end_of_value(place, at)
             words = self._words(self.start, start)
             self.rest += [found[1] for found in UNKNOWN.finditer(words)]
             words = UNKNOWN.sub("", words).rstrip(" ({")
-            value = value_in(words, listed=said.place.parts[name].is_list)
-            said.words[name].append(value)
+            value = value_in(words, listed=place.is_list)
+            if not (value and place.parts and self._said_below(said, name, start)):
+                said.words[name].append(value)
             if not value and lowered(self.request[self.name_at : self.start]) in said_around()["at"]:
                 self.doubtful.append((said, name))
         self._without_name(start, at)
@@ -217,12 +259,14 @@ class _Reader:
         outer = self.within[-1][0]
         inner = outer.inside() if len(self.within) < DEEPEST else outer
         if inner is not outer:
+            if self.request[self.start] in ")}":
+                self._name_next(inner, at)
             self.end(at)
         self.within.append((inner, at))
 
     def close(self, at: int) -> None:
         """Brackets close, and what was said in them of a property ends."""
-        if self.within[-1][1] < self.start:
+        if self.within[-1][1] <= self.start:
             self.end(at)
         self.within = self.within[:-1] or self.within
 
@@ -240,31 +284,39 @@ class _Reader:
             if (first <= sign.start() or self._counts(sign.end(), at)) and not any(within):
                 at = sign.start()
                 break
-        for value in self.values:
+        for value in _between(self.values, self.start + 1, at):
             by_itself = value.kind in (DATE, CLOCK)
-            if not self.start < value.start < at or value.kind in place.kinds or value.kind not in self.fitting:
+            fits = value.kind in self.fitting or value.kind in self.items
+            if value.kind in place.kinds or not fits:
                 continue
             start = max(self.start, value.start - FAR)
             begins = part_begins(self.request[start : value.start])
-            ends = by_itself or part_ends(self.request, value.end)
+            ends = by_itself or part_ends(self.request, value.end) or self._beside(value)
             if begins and ends and (begins["sign"] or (by_itself and start + begins.start() > self.start)):
                 return start + begins.start()
+            is_word = value.kind == DATE and not DIGIT.search(self.request, value.start, value.end)
+            if is_word and self.request[self.start : value.start].strip() and VALUE_ENDS.match(self.request, value.end):
+                return value.start  # "to Ghent tomorrow"
         return at
 
     def _without_name(self, start: int, end: int) -> None:
         """What is said here has no name: values that fit one place, the text that the schema needs, and the rest."""
         at, pieces = start, []
-        for value in self.values:
-            way = self.fitting.get(value.kind)
-            if way and at <= value.start and value.end <= end:
+        for value in _between(self.values, start, end):
+            way, item = self.fitting.get(value.kind), self.items.get(value.kind)
+            if not (way or item) or value.start < at or end < value.end:
+                continue
+            pieces.append((at, value.start))
+            words, at = self._words(value.start, value.end), value.end
+            if way:
                 self.fitting = {kind: other for kind, other in self.fitting.items() if other != way}
-                pieces.append((at, value.start))
-                self._put(way, self._words(value.start, value.end))
-                at = value.end
+                self._put(way, words)
+            else:
+                self._put_item(item, words)
         for piece in (self._words(*span) for span in [*pieces, (at, end)]):
             parts = [part for part in map(self._without_title, parts_of(piece)) if part]
             if self.counted and len(self.within) == 1:
-                parts = [part for part in parts if not self._put_counts(self.counted, counts_in(part))]
+                parts = [part for part in parts if not self.within[0][0].put_counts(self.counted, counts_in(part))]
             texts = [part for part in parts if self._is_text(part)] if self.needed and len(self.within) == 1 else []
             if texts:
                 self._put((str(self.needed),), texts[0])
@@ -288,32 +340,91 @@ class _Reader:
 
     def _put(self, way: Way, words: str) -> None:
         """The value of the property at the end of a way from the root."""
-        said = self.within[0][0]
-        for step in way[:-1]:
-            said = said.parts.setdefault(step, [Said(said.place.parts[step])])[-1]
-        said.parts.setdefault(way[-1], [Said(said.place.parts[way[-1]])])
-        said.words.setdefault(way[-1], []).append(words)
+        self.within[0][0].holder(way).words.setdefault(way[-1], []).append(words)
+
+    def _put_item(self, item: Item, words: str) -> None:
+        """A value of the last item of a list, or of a next one where that has such a value already."""
+        holder, name = self.within[0][0].holder(item.to), item.to[-1]
+        if not item.below:
+            holder.words.setdefault(name, []).append(words)
+            return
+        last = holder.parts[name][-1].holder(item.below)
+        if last.words.get(item.below[-1]) and not item.are_many:
+            holder.parts[name].append(Said(holder.place.parts[name]))
+            last = holder.parts[name][-1].holder(item.below)
+        last.words.setdefault(item.below[-1], []).append(words)
+
+    def _is_of_item(self, value: Value) -> bool:
+        """Whether a value is one of a list's items, and no small word that only looks like it: "on" in "on monday"."""
+        is_small = lowered(self.request[value.start : value.end]) in _small_words()
+        return value.kind in self.items and (not is_small or self._beside(value))
+
+    def _beside(self, value: Value) -> bool:
+        """Whether another value of the same list's items stands right before or behind this one."""
+        if value.kind not in self.items:
+            return False
+        at = bisect_left(self.told, value)
+        return any(
+            other.kind in self.items
+            and self.items[other.kind].to == self.items[value.kind].to
+            and NOTHING_BETWEEN.fullmatch(self.request, min(value.end, other.end), max(value.start, other.start))
+            for other in self.told[max(0, at - 1) : at + 2]
+        )
+
+    def _said_below(self, said: Said, name: str, end: int) -> bool:
+        """What is said behind the name of an object, or of a list of them, is said of its properties: "customer Ada,
+        email a@b.c"; False where that cannot be told.
+
+        What is told by what it is stands where it fits, and what is left is the one text that the object needs, or else
+        has, and that is not named.
+        """
+        place, last = said.place.parts[name], said.parts[name][-1]
+        of_object, whole = place.items if place.is_list else place, value_in(self._words(self.start, end), listed=False)
+        counted = said.place.counted
+        if counted and counted.name == name and said.put_counts(counted, counts_in(whole)):
+            return True
+        left = self._put_below(last, of_object.fitting(()), end)
+        parts = [part for words in left for part in parts_of(words)] if len(left) > 1 else [whole]
+        open_texts = [text for text, below in of_object.parts.items() if below.is_text and text not in self.names]
+        needed = [text for text in open_texts if text in of_object.needed] or open_texts
+        texts = [part for part in parts if self._is_text(part)]
+        if len(needed) == len(texts) == 1 and not (place.is_list and value_in(texts[0], listed=True) != texts[0]):
+            last.holder((needed[0],)).words[needed[0]] = texts
+            parts.remove(texts[0])
+        elif len(left) == 1:
+            return False
+        self.rest += [part for part in parts if re.search(UNNAMED, part)]
+        return True
+
+    def _name_next(self, item: Said, at: int) -> None:
+        """What stands between two pairs of brackets is the one text that the second object needs: "and Leo (child)"."""
+        needed = [text for text in item.place.items.needed_texts if text not in self.names]
+        words = re.sub(rf"^[\s,;&+]*(?:{any_of('and')})\s", "", self._words(self.start + 1, at), flags=re.IGNORECASE)
+        parts = [part for part in parts_of(words) if self._is_text(part)]
+        if len(needed) == len(parts) == 1:
+            item.holder((needed[0],)).words[needed[0]] = parts
+            self.start = at
+
+    def _put_below(self, said: Said, fitting: dict[Kind, Way], end: int) -> list[str]:
+        """What is said from the start to `end` stands where it fits in this object; returns what is left around it."""
+        at, left = self.start, []
+        for value in _between(self.told, at, end) if fitting else ():
+            way = fitting.get(value.kind)
+            if way and at <= value.start and value.end <= end and not said.holder(way).words.get(way[-1]):
+                said.holder(way).words[way[-1]] = [self._words(value.start, value.end)]
+                left.append(self._words(at, value.start))
+                at = value.end
+        return [*left, self._words(at, end)]
 
     def _counts(self, start: int, end: int) -> bool:
         """Whether the part of the request that begins here is counted."""
         part = TO_SIGN.match(self.request, start, end) if self.counted else None
         return part is not None and bool(counts_in(part[0]))
 
-    def _put_counts(self, counted: Counted, counts: list[tuple[str, str]]) -> bool:
-        """An item of the list for each of these, if there are any."""
-        root = self.within[0][0]
-        place = root.place.parts[counted.name]
-        for number, text in counts:
-            items = root.parts.setdefault(counted.name, [])
-            items.append(Said(place))
-            for name, words in ((counted.number, number), (counted.text, text)):
-                items[-1].parts[name] = [Said(place.parts[name])]
-                items[-1].words[name] = [words]
-        return bool(counts)
-
     def _words(self, start: int, end: int) -> str:
         """A part of the request with the notes in it."""
-        within = (note for note in self.inside if start < note.end <= end)
+        first, last = (bisect_right(self.inside, at, key=attrgetter("end")) for at in (start, end))
+        within = self.inside[first:last]
         notes = (Note(note.start - start, note.end - start, note.shown) for note in within)
         return with_notes(self.request[start:end], notes)
 
@@ -330,7 +441,10 @@ class _Reader:
             return (self.start + no.start(), "false") if no else (note.start, "true")
         listed = [said.start for said in self.inside if said.end == note.start - 1 and said.shown in place.values]
         follows = NUMBER_NEXT.match(self.request, note.end)
-        if place.is_number and (not follows or part_begins(follows[0][:-1])):
+        waits = self.named is not None and self.named[0].place.parts[self.named[1]].is_number
+        if follows and follows.end("number") in self.name_starts and not waits:  # "3 sets 10 reps"
+            follows = None
+        if place.is_number and (not follows or part_begins(follows["words"])):
             number = NUMBER_LAST.search(self.request, self.start, note.start)
             listed += [number.start()] if number else []
         return (listed[0], self._words(listed[0], note.start).strip()) if listed else None
@@ -346,17 +460,27 @@ class _Reader:
             and VALUE_ENDS.match(self.request, note.end) is not None
         )
 
-    def _with_property(self, name: str) -> Said | None:
+    def _place_named(self, name: str) -> Place | None:
+        """The place of the property that `_with_property` finds."""
+        for outer, _ in reversed(self.within):
+            for place in (outer.place, *([outer.place.parts[outer.last]] if outer.last else [])):
+                if name in place.parts:
+                    return place.parts[name]
+        place, way = self.within[0][0].place, self.within[0][0].place.paths.get(name)
+        for step in way or ():
+            place = place.parts[step]
+        return place if way else None
+
+    def _with_property(self, name: str) -> Said:
         """The innermost of the objects spoken of that has this property, the one named last in it included."""
         for outer, _ in reversed(self.within):
             if found := outer.name(name) or outer.name_below(name):
                 return found
         at = holder = self.within[0][0]
-        way = at.place.paths.get(name) or ()
-        for step in way:
+        for step in at.place.paths[name] or ():
             holder = at.name(step)
             at = at.parts[step][-1]
-        return holder if way else None
+        return holder
 
 
 def outline(request: str, schema: str, notes: Iterable[Note]) -> tuple[str, list[Note]]:

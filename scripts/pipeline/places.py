@@ -58,6 +58,15 @@ class Counted(NamedTuple):
     text: str
 
 
+class Item(NamedTuple):
+    """Where values stand in the items of a list: the way to the list, and from an item on; () where they are the
+    items. `are_many` where they are the items of a list in an item."""
+
+    to: Way
+    below: Way
+    are_many: bool
+
+
 @dataclass
 class Place:
     """Where values stand: the schemas of them, and of the items where they are lists."""
@@ -70,6 +79,11 @@ class Place:
         """The properties of the objects here, in the order of the document."""
         found = properties_in(self.schemas, self.definitions, items=True)
         return {name: Place(schemas, self.definitions) for name, schemas in found.items()}
+
+    @cached_property
+    def items(self) -> Place:
+        """The items of the lists here."""
+        return Place([part["items"] for part in self.here if "items" in part], self.definitions)
 
     @cached_property
     def here(self) -> list[dict[str, Any]]:
@@ -138,20 +152,21 @@ class Place:
         more."""
         found = []
         for name, place in self.parts.items():
-            item = Place([part["items"] for part in place.here if "items" in part], self.definitions)
+            item = place.items
             numbers = [each for each, below in item.parts.items() if each in item.needed and below.is_number]
             if name in self.needed and place.is_list and len(numbers) == len(item.needed_texts) == 1:
                 found.append(Counted(name, numbers[0], item.needed_texts[0]))
         return found[0] if len(found) == 1 else None
 
     @cached_property
-    def ways(self) -> list[tuple[Way, Place, bool]]:
-        """The way to each place below this one, and whether it leads through no list."""
-        found: list[tuple[Way, Place, bool]] = []
-        waiting: list[tuple[Way, Place, bool]] = [((), self, True)]
-        for way, place, plain in waiting:
-            plain = plain and not any("items" in part for part in place.here)
-            below = [((*way, name), part, plain) for name, part in place.parts.items()]
+    def ways(self) -> list[tuple[Way, Place, tuple[int, ...]]]:
+        """The way to each place below this one, and how many of its names lead to each of the lists on it."""
+        found: list[tuple[Way, Place, tuple[int, ...]]] = []
+        waiting: list[tuple[Way, Place, tuple[int, ...]]] = [((), self, ())]
+        for way, place, lists in waiting:
+            if any("items" in part for part in place.here):
+                lists = (*lists, len(way))
+            below = [((*way, name), part, lists) for name, part in place.parts.items()]
             found += below
             waiting += below[: MOST_PLACES - len(waiting)]
         return found
@@ -167,7 +182,18 @@ class Place:
     def fitting(self, named: Collection[str]) -> dict[Kind, Way]:
         """Kind of values -> the way to the one place for them that is none of those `named`."""
         found: dict[Kind, list[Way]] = {}
-        for way, place, plain in self.ways:
+        for way, place, lists in self.ways:
             for kind in place.kinds if way[-1] not in named else ():
-                found.setdefault(kind, []).append(way if plain and not place.is_list else ())
+                found.setdefault(kind, []).append(() if lists else way)
         return {kind: ways[0] for kind, ways in found.items() if len(ways) == 1 and ways[0]}
+
+    def fitting_items(self, named: Collection[str]) -> dict[Kind, Item]:
+        """As `fitting`, of values that stand in the items of one list, or are them."""
+        found: dict[Kind, list[Item | None]] = {}
+        for way, place, lists in self.ways:
+            are_items = place.items.kinds if place.is_list else set()
+            for kind in place.kinds | are_items if way[-1] not in named else ():
+                to, *more = (*lists, len(way)) if kind in are_items else lists or (0,)
+                is_told = to and more in ([], [len(way)])
+                found.setdefault(kind, []).append(Item(way[:to], way[to:], bool(more)) if is_told else None)
+        return {kind: items[0] for kind, items in found.items() if len(items) == 1 and items[0]}
