@@ -518,14 +518,21 @@ def test_a_request_that_is_trained_on_and_held_out_is_named_before_anything_is_m
         read_examples(path, [d_02_of("search_query")], ["en"], "2024-01-01")
 
 
-def test_the_requests_that_come_with_the_examples_are_held_out_and_their_answers_satisfy_the_schemas():
-    schemas = [d_02_of(name) | {"schema_id": name} for name in read_folder(EXAMPLES)]
-    rows = read_examples(EXAMPLES / "requests.jsonl", schemas, ["en", "fr"], "2024-01-01")
-    assert {name: len(mine) for name, mine in rows.items()} == {
-        "calendar_event": 14,
-        "shop_order": 12,
-        "search_query": 13,
-    }
+@pytest.mark.parametrize(
+    ("folder", "counts"),
+    [
+        (EXAMPLES, {"calendar_event": 14, "shop_order": 12, "search_query": 13}),
+        (ROOT / "tests/own", {"alert_rule": 8, "pizza_order": 8, "train_trip": 8, "workout": 8}),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_requests_written_by_hand_are_held_out_and_their_answers_satisfy_their_schemas(folder, counts):
+    schemas = [
+        {"schema_id": n, "domain": n, "split": "train", "schema": with_refusal(s)}
+        for n, s in read_folder(folder).items()
+    ]
+    rows = read_examples(folder / "requests.jsonl", schemas, ["en", "fr"], "2024-01-01")
+    assert {name: len(mine) for name, mine in rows.items()} == counts
     assert {row["split"] for mine in rows.values() for row in mine} == {"own"}
 
 

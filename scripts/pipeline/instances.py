@@ -37,6 +37,11 @@ FIRST, LAST = (
     ("Ada", "Noor", "Luc", "Mina", "Omar", "Rosa", "Ivan", "Lea"),
     ("Martin", "Garcia", "Chen", "Novak", "Diaz"),
 )
+PEOPLE = {
+    "author", "owner", "user", "person", "customer", "organizer", "assignee", "guest", "passenger", "client", "contact",
+    "buyer", "sender", "recipient", "patient", "student", "coach", "manager",
+}  # fmt: skip
+STREETS = ("Street", "Lane", "Road", "Avenue", "Square")
 CITIES = ("Paris", "Lyon", "Quito", "Oslo", "Turin", "Lima", "Ghent", "Osaka")
 DOMAINS = ("example.com", "example.org", "example.net")
 
@@ -330,8 +335,15 @@ def named(name: str, rng: random.Random) -> str:
         return _day(rng).isoformat()
     if {"city", "place", "town", "location"} & set(words):
         return rng.choice(CITIES)
-    if {"author", "owner", "user", "person", "customer", "organizer", "assignee"} & set(words):
-        return f"{rng.choice(FIRST)} {rng.choice(LAST)}"
+    if {"street", "address"} & set(words):
+        number, street = rng.randint(1, 180), f"{rng.choice(WORDS).title()} {rng.choice(STREETS)}"
+        return f"{number} {street}" if rng.random() < 0.7 else f"{street} {number}"
+    if {"phone", "tel", "telephone", "mobile", "fax"} & set(words):
+        return f"{rng.randint(100, 999)}-{rng.randint(0, 9999):04d}"
+    if {"host", "server", "machine", "node", "device"} & set(words):
+        return f"{rng.choice(WORDS)}-{rng.randint(1, 40)}"
+    if PEOPLE & set(words) or ("name" in words and rng.random() < 0.5):
+        return f"{rng.choice(FIRST)} {rng.choice(LAST)}" if rng.random() < 0.8 else rng.choice(FIRST)
     if {"id", "sku", "code", "key", "ref"} & set(words):
         return f"{rng.choice(WORDS)[:2]}-{rng.randint(10, 999)}"
     return " ".join(rng.sample(WORDS, rng.choice((1, 2, 2, 3))))
