@@ -25,7 +25,7 @@ from pipeline.asts import SchemaJudge
 from pipeline.constraints import enforceable, lets_through
 from pipeline.dsl import with_refusal
 from pipeline.errors import UserError
-from pipeline.instances import NoInstance, Sampler, matching
+from pipeline.instances import NoInstance, Sampler, matching, text_of
 from pipeline.json_schemas import closed_schema, read_folder
 from pipeline.key_order import KeyOrder
 from pipeline.own_examples import read_examples
@@ -516,6 +516,24 @@ def test_a_request_that_is_trained_on_and_held_out_is_named_before_anything_is_m
     path.write_text(f"{json.dumps(OWN)}\n{json.dumps(held_out)}\n", encoding="utf-8")
     with pytest.raises(UserError, match="line 2: the same request is trained on and held out"):
         read_examples(path, [d_02_of("search_query")], ["en"], "2024-01-01")
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("street", r"\d+ [A-Z]\w+ [A-Z]\w+|[A-Z]\w+ [A-Z]\w+ \d+"),
+        ("homeAddress", r"\d+ [A-Z]\w+ [A-Z]\w+|[A-Z]\w+ [A-Z]\w+ \d+"),
+        ("phone_number", r"\d{3}-\d{4}"),
+        ("host", r"[a-z]+-\d+"),
+        ("passenger", r"[A-Z]\w+(?: [A-Z]\w+)?"),
+        ("name", r"[A-Z]\w+(?: [A-Z]\w+)?|[a-z ]+"),
+        ("skuCode", r"[a-z]+-\d+"),
+    ],
+)
+def test_a_text_looks_like_what_people_put_under_its_name(name, form):
+    made = {text_of({"type": "string"}, random.Random(seed), name) for seed in range(60)}
+    assert len(made) > 20
+    assert [text for text in made if not re.fullmatch(form, text)] == []
 
 
 @pytest.mark.parametrize(

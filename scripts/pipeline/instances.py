@@ -16,6 +16,7 @@ from re import _parser as sre_parser  # type: ignore[attr-defined]
 from typing import Any
 
 from pipeline.asts import SchemaJudge
+from pipeline.reading import words_of
 
 MOST_DEPTH = 8
 TRIES = 40
@@ -296,7 +297,7 @@ def text_of(merged: dict[str, Any], rng: random.Random, name: str) -> str:
         return matching(merged["pattern"], rng)
     made = formatted(merged.get("format", ""), rng)
     if made is None:
-        made = named(name.lower(), rng)
+        made = named(name, rng)
     while len(made) < shortest:
         made += " " + rng.choice(WORDS) if shortest - len(made) > 3 else rng.choice("abcdefgh")
     return made[:longest].strip() if len(made) > longest else made
@@ -326,7 +327,7 @@ def formatted(kind: str, rng: random.Random) -> str | None:
 
 def named(name: str, rng: random.Random) -> str:
     """What people would put under a name, as far as the name tells."""
-    words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name))
+    words = re.findall(r"[a-z]+", words_of(name))
     if "email" in words or "mail" in words:
         return formatted("email", rng) or ""
     if {"url", "uri", "link", "website", "href"} & set(words):
