@@ -402,6 +402,12 @@ def test_text_before_brackets_and_days_in_words_are_told_apart(request_text, sho
     assert named(request_text, TRIP) == shown
 
 
+def test_a_word_of_what_the_schema_is_called_is_no_other_form_of_a_name():
+    pizzas = {"title": "Pizza order", "properties": {"pizzas": {"type": "string"}, "payment": {"type": "string"}}}
+    assert named("pizza order: payment card", pizzas) == "payment: card"
+    assert named("Pizza order with pizzas x, payments y", pizzas) == "pizzas: x; payment: y"
+
+
 def test_no_item_is_told_where_a_value_may_stand_in_two_places():
     own = RULE["anyOf"][0]
     second = with_refusal(own | {"properties": own["properties"] | {"undo": own["properties"]["do"]}})

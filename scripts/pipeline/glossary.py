@@ -219,7 +219,8 @@ def glossary_of(
         ),
         {folded(phrase): phrase for phrase in sorted(phrases)} | {phrase: phrase for phrase in phrases},
         Spelling(
-            {word: folded(word) for phrase in sorted(listed) for word in re.findall(WORD, phrase)}, _read_as_they_are()
+            {word: folded(word) for phrase in sorted(listed) for word in re.findall(WORD, phrase)},
+            _read_as_they_are() | {word: word for word in re.findall(WORD, names.title if names else "")},
         ),
         names.truths if names else set(),
         parts | {folded(word): phrase for word, phrase in parts.items()},
