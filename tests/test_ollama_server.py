@@ -18,7 +18,11 @@ from tests_support import config_for, make_adapter, ok, refused, rows_of
 
 from pipeline.served import ServedStudent
 
-pytestmark = [pytest.mark.ollama, pytest.mark.skipif(not BINARY.exists(), reason=MISSING)]
+pytestmark = [
+    pytest.mark.ollama,
+    pytest.mark.xdist_group("ollama"),  # two servers at once starve each other
+    pytest.mark.skipif(not BINARY.exists(), reason=MISSING),
+]
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +36,7 @@ def server(tmp_path_factory) -> Iterator[Server]:
 def run(tmp_path_factory, server) -> SimpleNamespace:
     """A root with a dataset and an adapter with small random weights on the shipped base, whose choices are clear."""
     folder = tmp_path_factory.mktemp("run")
-    teacher = {"kind": "embedded", "host": server.host, "timeout": 60, "retries": 1, "num_ctx": 4096, "think": None}
+    teacher = {"kind": "embedded", "host": server.host, "timeout": 300, "retries": 1, "num_ctx": 4096, "think": None}
     config = str(config_for(folder, BASE, teacher=teacher, evaluation={"max_new_tokens": 24, "judge": False}))
     for name in ("generate_domain_specs.py", "build_schemas.py", "generate_dataset.py", "build_training_corpus.py"):
         ok(name, "--config", config)
@@ -192,7 +196,7 @@ def test_a_sentencepiece_base_as_the_real_gemma_has_is_served_with_its_own_token
         ids = tokenizer.apply_chat_template(messages, add_generation_prompt=True)["input_ids"]
         assert ids.count(tokenizer.bos_token_id) == 1
         # eight tokens: the server holds the first one's log-probabilities back until its bytes make a character
-        answer = Client(host=server.host, timeout=60).chat(
+        answer = Client(host=server.host, timeout=300).chat(
             "sentencepiece", messages, logprobs=True, top_logprobs=5, options={"num_predict": 8, "temperature": 0}
         )
         assert answer.prompt_eval_count == len(ids)
