@@ -11,4 +11,4 @@ if [ "${1:-}" = "--slow" ]; then
   shift
   tier=""
 fi
-exec "$python" -m pytest -n logical --maxprocesses 4 --dist loadgroup -m "$tier" "$@"
+exec "$python" -m pytest -n logical --maxprocesses 4 --dist loadfile -m "$tier" "$@"

@@ -22,7 +22,6 @@ NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 pytestmark = [
     pytest.mark.ollama,
     pytest.mark.slow,
-    pytest.mark.xdist_group("ollama"),
     pytest.mark.skipif(not BINARY.exists(), reason=MISSING),
     pytest.mark.skipif(not Path(NGINX).exists(), reason="nginx is not here; apt-get install nginx-light"),
 ]

@@ -20,7 +20,6 @@ from pipeline.served import ServedStudent
 
 pytestmark = [
     pytest.mark.ollama,
-    pytest.mark.xdist_group("ollama"),  # two servers at once starve each other
     pytest.mark.skipif(not BINARY.exists(), reason=MISSING),
 ]
 
