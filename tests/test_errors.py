@@ -32,3 +32,10 @@ def test_a_reader_that_goes_away_ends_a_script_without_a_traceback():
     assert process.wait(60) == 141
     assert process.stderr.read() == b""
     process.stderr.close()
+
+
+def test_a_script_whose_output_was_closed_runs_all_the_same():
+    command = script("print('unheard')", "return 0")
+    closed = ["bash", "-c", '"$@" >&-', "bash", *command]
+    made = subprocess.run(closed, capture_output=True, text=True, check=False, cwd=ROOT / "scripts")
+    assert (made.returncode, made.stderr) == (0, "")

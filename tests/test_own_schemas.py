@@ -499,6 +499,13 @@ def test_own_examples_are_read_as_rows_of_their_schema(tmp_path):
     assert row["split"] == "train"
 
 
+def test_examples_that_are_not_utf_8_are_a_sentence(tmp_path):
+    path = tmp_path / "mine.jsonl"
+    path.write_bytes(json.dumps(OWN).encode() + b"\ncaf\xe9\n")
+    with pytest.raises(UserError, match="is not UTF-8"):
+        read_examples(path, [d_02_of("search_query")], ["en"], "2024-01-01")
+
+
 def test_examples_that_are_held_out_may_be_of_any_schema_and_are_of_a_split_of_their_own(tmp_path):
     path = tmp_path / "own.jsonl"
     path.write_text(json.dumps(OWN | {"held_out": True}), encoding="utf-8")

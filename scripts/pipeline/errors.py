@@ -16,7 +16,8 @@ class UserError(Exception):
 def run(main: Callable[[], int]) -> None:
     """Run a script's main and exit: 2 with one sentence for what a user can mend, 130 for Ctrl-C, 141 where nobody
     reads its output any more."""
-    sys.stdout.reconfigure(line_buffering=True)  # a log shows each line when it is said
+    if sys.stdout is not None:  # as it is where it was closed before
+        sys.stdout.reconfigure(line_buffering=True)  # a log shows each line when it is said
     # What Python's `re` may read otherwise one day ("[[a-z]") is no matter of whoever wrote a schema's pattern.
     warnings.filterwarnings("ignore", "Possible (nested set|set )", FutureWarning)
     try:

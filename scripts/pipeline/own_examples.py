@@ -31,7 +31,11 @@ def read_examples(
     judges = SchemaJudges()
     found: dict[str, list[dict[str, Any]]] = {}
     splits: dict[tuple[str, str], str] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise UserError(f"--examples {path} is not UTF-8: {error}; convert it with iconv") from None
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
