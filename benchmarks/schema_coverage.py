@@ -76,8 +76,8 @@ def judge_file(name: str, case: dict[str, Any], counts: Counter[str], reasons: C
         return
     counts["sampled"] += 1
     try:
-        read, unknown = schema_reader.read(language, language.say(instance, rng))
-        counts["said and read back"] += unknown is None and judge.same(read, instance)
+        read = schema_reader.read(language, language.say(instance, rng))
+        counts["said and read back"] += judge.same(read, instance)
     except ValueError:
         reasons["not read back"] += 1
 

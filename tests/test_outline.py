@@ -270,12 +270,87 @@ def test_nothing_is_guessed_where_two_places_fit():
         "from: 3 march 2024 [2024-03-03]; to: 5 march 2024 [2024-03-05]; name: trip; code: x"
     )
     assert (
-        named("from 3 march 2024, 5 march 2024", both) == "from: 3 march 2024 [2024-03-03], 5 march 2024 [2024-03-05]"
+        named("from 3 march 2024, 5 march 2024", both)
+        == "from: 3 march 2024 [2024-03-03]; to: 5 march 2024 [2024-03-05]"
     )
     items = {"properties": {"lines": {"type": "array", "items": {"properties": {"day": day}}}}}
     assert named("lines, on 3 march 2024", items) == "lines (day: 3 march 2024 [2024-03-03])"
     any_text = {"properties": {"note": text | {"pattern": "."}, "day": day}}
-    assert named("day 3 march 2024, 09:30", any_text) == "day: 3 march 2024 [2024-03-03], 09:30"
+    assert named("day 3 march 2024, 09:30", any_text) == "day: 3 march 2024 [2024-03-03]; ?: 09:30"
+
+
+SALE = with_refusal(
+    {
+        "title": "car sale",
+        "properties": {
+            "size": {"enum": ["small", "big"]},
+            "extras": {"type": "array", "items": {"enum": ["radio", "hook"]}},
+            "mood": {"enum": ["calm", None]},
+            "tone": {"anyOf": [{"enum": ["warm"]}, {"type": "string"}]},
+            "mail": {"type": "string", "format": "email"},
+            "count": {"type": "integer"},
+            "note": {"type": "string"},
+        },
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("request_text", "shown"),
+    [
+        # a part between signs in which nothing is read
+        ("small, coupon spring", "size: small [small]; ?: coupon spring"),
+        ("count 3, coupon spring, big", "size: big [big]; count: 3; ?: coupon spring"),
+        ("big; pay\u00e9 par carte; count 3", "size: big [big]; count: 3; ?: pay\u00e9 par carte"),
+        ("mail a@b.org, coupon spring", "mail: a@b.org; ?: coupon spring"),
+        ('mail "a@b.org", coupon spring', 'mail: "a@b.org"; ?: coupon spring'),
+        ("small, red and blue paint, two doors.", "size: small [small]; ?: red and blue paint / two doors"),
+        # what begins a request may say anything, and so may what has no sign before it
+        ("good morning dear friends, small", "size: small [small]"),
+        ("small for my dear brother", "size: small [small]"),
+        ("count 3 for my dear brother, small", "size: small [small]; count: 3 for my dear brother"),
+        # courtesy, one word, what the schema is called, what stands in brackets
+        ("small, as soon as possible, thanks", "size: small [small]"),
+        ("small, s'il te pla\u00eet", "size: small [small]"),
+        ("small, urgent", "size: small [small]"),
+        ("count 3, new car sale", "count: 3"),
+        ("count 3, (coupon spring)", "count: 3"),
+        ("note see you, coupon spring", "note: see you, coupon spring"),
+        # a value that is not listed where only those are
+        ("size huge", "size: huge; ?: value of size"),
+        ("size huge, coupon spring", "size: huge; ?: value of size / coupon spring"),
+        ('size "huge", note x', 'size: "huge"; note: x; ?: value of size'),
+        ('size "big", note x', 'size: "big"; note: x'),
+        ("size, big", "size: big [big]"),
+        ("extras radio and mirror", "extras: radio [radio] & mirror; ?: value of extras"),
+        ("extras an empty list", "extras: an empty list"),
+        ("mood odd, tone odd", "mood: odd; tone: odd"),
+        # nothing of it is said of the schema
+        ("restart the server", "?: restart the server"),
+        ("Cancel my membership!", "?: Cancel my membership"),
+        ("restart", ""),
+        ("no content", ""),
+        ("a new car sale", ""),
+        ("restart (the server)", ""),
+    ],
+)
+def test_what_a_schema_cannot_express_is_told(request_text, shown):
+    assert named(request_text, SALE) == shown
+
+
+@pytest.mark.parametrize("more", ["additionalProperties", "unevaluatedProperties", "patternProperties"])
+def test_where_a_schema_takes_any_property_nothing_is_missing(more):
+    anything = {"^x": True} if more == "patternProperties" else {"type": "string"}
+    schema = {"properties": {"count": {"type": "integer"}}, more: anything}
+    assert named("count 3, coupon spring", schema) == "count: 3"
+    assert named("restart the server", schema) == ""
+
+
+def test_a_name_in_what_the_schema_is_called_names_nothing():
+    schema = {"title": "track calories", "properties": {"calories": {"type": "integer"}, "food": {"type": "string"}}}
+    assert named("track calories: food rice", schema) == "food: rice"
+    assert named("Track calories, calories 90", schema) == "calories: 90"
+    assert named("calories 90", schema) == "calories: 90"
 
 
 RULE = with_refusal(
@@ -553,7 +628,19 @@ def test_of_the_embedded_teacher_s_requests_it_is_what_their_answers_have(name, 
     row = {"schema": with_refusal(read_folder(EXAMPLES)[name]), "title": name.replace("_", " ")}
     order = KeyOrder(row["schema"])
     for query in own_schemas.write_queries(row, language, "2024-03-01", 60, f"seed-{name}", 0.0):
+        assert "?" not in re.sub(QUOTED, "", named(query.text, row["schema"])), query.text
         assert names_in(named(query.text, row["schema"])) == outline(order.ordered(query.expected)), query.text
+
+
+@pytest.mark.parametrize("folder", [EXAMPLES, ROOT / "tests" / "own"])
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_in_the_embedded_teacher_s_refused_requests_it_tells_what_is_missing(folder, language):
+    for name, schema in read_folder(folder).items():
+        row = {"schema": with_refusal(schema), "title": name.replace("_", " ")}
+        for query in own_schemas.write_queries(row, language, "2024-03-01", 40, f"seed-{name}", 1.0):
+            missing, reason = named(query.text, row["schema"]).partition("?: ")[2], query.expected["refusal"]["reason"]
+            assert missing, query.text
+            assert (reason == f"unknown {missing}") == ("value of" in reason), query.text
 
 
 def test_documents_of_the_embedded_base_name_what_their_answers_have_but_for_the_few_that_cannot_be_read():

@@ -7,6 +7,7 @@ import json
 import random
 import re
 import subprocess
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,6 +32,7 @@ from pipeline.key_order import KeyOrder
 from pipeline.own_examples import read_examples
 from pipeline.prompts import minify
 from pipeline.reading import words_of
+from pipeline.refused_requests import is_off_topic, say_refused
 from pipeline.rewrite import named_only
 from pipeline.schema_language import SchemaLanguage
 
@@ -331,7 +333,7 @@ def test_what_could_be_misread_without_its_name_keeps_it(schema):
         rng = random.Random(number)
         instance = sampler.sample(rng)
         text = language.say(instance, rng)
-        assert schema_reader.read(language, text) == (instance, None), text
+        assert schema_reader.read(language, text) == instance, text
 
 
 def test_other_words_that_a_description_lists_for_a_name_are_said_and_read_back():
@@ -349,13 +351,32 @@ def test_other_words_that_a_description_lists_for_a_name_are_said_and_read_back(
         rng = random.Random(number)
         instance = sampler.sample(rng)
         text = language.say(instance, rng)
-        assert schema_reader.read(language, text) == (instance, None), text
+        assert schema_reader.read(language, text) == instance, text
         for phrase in said:
             said[phrase] += re.search(rf"(?<![\w\"]){phrase}(?![\w\"])", text) is not None
         assert not re.search("with(?: is| =|:| set)", text), text
-        assert "with" not in language.say_unknown({}, "colour", "red", rng)
+        assert "with" not in say_refused(language, {}, rng)[0]
     never = {phrase for phrase, times in said.items() if not times}
     assert never == {"not", "kind"}  # reserved, and said for two names
+
+
+def test_requests_are_refused_for_a_property_a_value_and_for_having_nothing_to_do_with_the_schema():
+    row = {"schema": with_refusal(read_folder(ROOT / "tests" / "own")["alert_rule"]), "title": "alert rule"}
+    queries = own_schemas.write_queries(row, "en", "2024-03-01", 200, "seed", 1.0)
+    reasons = Counter(query.expected["refusal"]["reason"] for query in queries)
+    assert set(reasons) == {
+        "unknown field", "unknown value of metric", "unknown value of severity", "unknown value of channels"
+    }  # fmt: skip
+    assert {query.expected["refusal"]["suggestion"] for query in queries} >= {
+        "metric, host, threshold",
+        "mail, chat, sms",
+    }
+    language = SchemaLanguage(row["schema"]["anyOf"][0], "en", "alert rule")
+    assert sum(is_off_topic(language, query.text) for query in queries) > 10
+    bare = re.compile(r", [^\W\d_]+( [^\W\d_]+)+$")
+    assert sum(bool(bare.search(query.text)) for query in queries) > 40
+    needs_text = read_folder(EXAMPLES)["calendar_event"]
+    assert not is_off_topic(SchemaLanguage(needs_text, "en", "calendar event"), "brandel mofa")
 
 
 def test_half_of_the_requests_leave_names_out_that_their_values_do_not_need():

@@ -16,6 +16,7 @@ from re import _parser as sre_parser  # type: ignore[attr-defined]
 from typing import Any
 
 from pipeline.asts import SchemaJudge
+from pipeline.places import of_clocks
 from pipeline.reading import words_of
 
 MOST_DEPTH = 8
@@ -191,7 +192,7 @@ class Sampler:
                 part = {"allOf": [rest, merged["contains"]]}
             for _ in range(8):
                 value = self._draw(part, rng, depth + 1, name.removesuffix("s"), optional)
-                if not merged.get("uniqueItems") or value not in result:
+                if value not in result:  # nobody lists a thing twice
                     break
             else:
                 if index >= least:
@@ -294,7 +295,8 @@ def text_of(merged: dict[str, Any], rng: random.Random, name: str) -> str:
     """A string by its format, its pattern, its name and its length."""
     shortest, longest = merged.get("minLength", 0), merged.get("maxLength", 10_000)
     if "pattern" in merged:
-        return matching(merged["pattern"], rng)
+        clock = f"{rng.randint(0, 23):02}:{5 * rng.randint(0, 11):02}" if of_clocks(merged["pattern"]) else ""
+        return clock if clock and re.search(merged["pattern"], clock) else matching(merged["pattern"], rng)
     made = formatted(merged.get("format", ""), rng)
     if made is None:
         made = named(name, rng)

@@ -9,7 +9,7 @@ Behind a name stand the words from it to the next one, or its value where that s
 value (`reading.value_in`); behind an object's name they are said of its properties. A value without a name stands in
 the one place that it fits (`places.py`), the text before all of that in the one that the schema needs; what is counted
 ("2 mugs and 1 lamp") are the items of the one list that it needs. At the end stands behind `?` what else has a number
-or a quotation. Where a request nests what it says in brackets, each pair that has names in it is an object of its own;
+or a quotation or is a part of its own, and whatever takes listed values and is said to be something else. Where a request nests what it says in brackets, each pair that has names in it is an object of its own;
 without them a list's next one begins where a name, or a value of its place, is said again. The rules read names and forms, not sense: what is said in other words is left to whoever reads the request.
 """
 
@@ -63,6 +63,9 @@ NOTHING_BETWEEN = re.compile(rf"\s*(?:(?:{any_of('the')})(?:(?<=')|\s+))?", re.I
 ONE_DAY = re.compile(r"(\S+) \1")
 """A time span of one day."""
 SIGN, TO_SIGN, DIGIT = re.compile(r"[,;]\s"), re.compile("[^,;]*"), re.compile(r"\d")
+WORDS, VALUES = re.compile(WORD), re.compile(rf"\d|{QUOTED}")
+"""What is said of a place that takes listed values alone, and what is a value wherever it stands."""
+BRACKET = re.compile(r"[][(){}]")
 VALUE_ENDS = re.compile(r"\s*([,;)}]|$)")
 
 
@@ -170,6 +173,15 @@ def _values_in(request: str, notes: list[Note], names: Collection[str]) -> list[
     return sorted(value for value in [*days, *alone, *forms] if not any(value.start in part for part in quoted))
 
 
+def _is_unlisted(value: str, place: Place) -> bool:
+    """Whether something is said of a place that takes listed values alone, and is none of them."""
+    if not place.is_listed or lowered(value) in said_around()["none"]:
+        return False
+    said = value.split(" & ") if place.is_list else [value]
+    known = {*place.items.values, *place.values}
+    return any(each and "[" not in each and each.strip('"') not in known for each in said)
+
+
 def _between(values: list[Value], start: int, end: int) -> Iterator[Value]:
     """Those of these values, in order, that begin in this part of the request."""
     return (values[at] for at in range(bisect_left(values, (start,)), bisect_left(values, (end,))))
@@ -199,6 +211,7 @@ class _Reader:
         self.title = words_of(titles[0]) if titles else ""
         words = r"[\s_-]*".join(map(re.escape, self.title.split())) or "(?!)"
         self.title_before = re.compile(rf".*(?<!\w){words}\s*[:=]\s*", re.IGNORECASE)
+        self.title_said = re.compile(rf"(?<!\w){words}(?!\w)" if " " in self.title else "(?!)", re.IGNORECASE)
         self.title_first = re.compile(rf"{words}\s+" if " " in self.title else "(?!)", re.IGNORECASE)
         self.within = [(Said(place), 0)]
         """The objects whose brackets are open, and where they opened."""
@@ -249,6 +262,7 @@ class _Reader:
             value = value_in(words, listed=place.is_list)
             if not (value and place.parts and self._said_below(said, name, start)):
                 said.words[name].append(value)
+                self.rest += [f"value of {name}"] * _is_unlisted(value, place)
             if not value and lowered(self.request[self.name_at : self.start]) in said_around()["at"]:
                 self.doubtful.append((said, name))
         self._without_name(start, at)
@@ -276,9 +290,10 @@ class _Reader:
 
         Also behind a value that has no comma in it, and before what is counted.
         """
-        digit = DIGIT.search(self.request, self.start, at) if place.is_short else None
-        values = [note.end for note in self.inside] if place.is_short else []
-        first = min([*values, *([digit.start()] if digit else [])], default=at)
+        words = WORDS if place.is_listed and not place.is_list else VALUES
+        said = words.search(self.request, self.start, at) if place.is_short else None
+        values = [*self.inside, *_between(self.told, self.start, at)] if place.is_short else []
+        first = min([value.end for value in values] + ([said.end()] if said else []), default=at)
         for sign in SIGN.finditer(self.request, self.start, at):
             within = (note.start <= sign.start() < note.end for note in self.inside)
             if (first <= sign.start() or self._counts(sign.end(), at)) and not any(within):
@@ -301,7 +316,7 @@ class _Reader:
 
     def _without_name(self, start: int, end: int) -> None:
         """What is said here has no name: values that fit one place, the text that the schema needs, and the rest."""
-        at, pieces = start, []
+        at, pieces, taken = start, [], set()
         for value in _between(self.values, start, end):
             way, item = self.fitting.get(value.kind), self.items.get(value.kind)
             if not (way or item) or value.start < at or end < value.end:
@@ -316,13 +331,39 @@ class _Reader:
         for piece in (self._words(*span) for span in [*pieces, (at, end)]):
             parts = [part for part in map(self._without_title, parts_of(piece)) if part]
             if self.counted and len(self.within) == 1:
-                parts = [part for part in parts if not self.within[0][0].put_counts(self.counted, counts_in(part))]
+                taken |= {part for part in parts if self.within[0][0].put_counts(self.counted, counts_in(part))}
+                parts = [part for part in parts if part not in taken]
             texts = [part for part in parts if self._is_text(part)] if self.needed and len(self.within) == 1 else []
             if texts:
                 self._put((str(self.needed),), texts[0])
                 self.needed = None
+                taken.add(texts[0])
                 parts.remove(texts[0])
             self.rest += [part for part in parts if re.search(UNNAMED, part)]
+        self.rest += [part for part in self._unread(start, end) if not any(said in part for said in taken)]
+
+    def _unread(self, start: int, end: int) -> Iterator[str]:
+        """The parts here between two signs, or a sign and the end, in which rules read nothing: "coupon spring"."""
+        if self.within[0][0].place.is_open:
+            return
+        signs = [sign.span() for sign in SIGN.finditer(self.request, start, end)]
+        ends = [sign[0] for sign in signs[1:]] + [end] * (end == len(self.request))
+        for (_, begin), stop in zip(signs, ends, strict=False):
+            part = self.request[begin:stop].strip(" .!?")
+            read = [note for note in (*self.inside, *self.told) if begin <= note.start < stop]
+            if not read and not BRACKET.search(part) and not re.search(UNNAMED, part) and self._says_something(part):
+                yield part
+
+    def _says_something(self, part: str) -> bool:
+        """Whether a part has two words or more besides those that ask, what the schema is called and small ones."""
+        said = " ".join(map(self._without_title, parts_of(part)))
+        return len(re.findall(WORD, said)) > 1 and lowered(part) not in said_around()["none"]
+
+    def off_topic(self) -> str:
+        """The request, where nothing of it is said of any property."""
+        said = self.request.strip(" .!?")
+        is_told = self.within[0][0].place.is_open or BRACKET.search(said)
+        return said if not is_told and self._says_something(said) else ""
 
     def _without_title(self, part: str) -> str:
         """A part of a request without what the schema is called: "calendar event", "new calendar event", "event"."""
@@ -496,6 +537,8 @@ def outline(request: str, schema: str, notes: Iterable[Note]) -> tuple[str, list
     notes = [note._replace(shown=ONE_DAY.sub(r"\1", note.shown)) for note in notes]
     reader = _Reader(request, place, notes)
     signs = (Note(*match.span(), match[0]) for match in re.finditer(rf"{LEFT_ALONE}|[(){{}}]", request))
+    called = [range(*found.span()) for found in reader.title_said.finditer(request)]
+    notes = [note for note in notes if not any(note.start in title for title in called)]
     marks = [(note.end, False, note) for note in notes] + [(sign.end, True, sign) for sign in signs]
     for _, is_sign, mark in sorted(marks):
         if not is_sign:
@@ -511,5 +554,5 @@ def outline(request: str, schema: str, notes: Iterable[Note]) -> tuple[str, list
     for said, name in reader.doubtful:
         said.forget(name)
     named = reader.within[0][0].written()
-    rest = f"{MISSING}: {' / '.join(reader.rest)}" if reader.rest else ""
-    return "; ".join(filter(None, (named, rest if named else ""))), reader.left
+    rest = " / ".join(reader.rest) if named else "" if notes else reader.off_topic()
+    return "; ".join(filter(None, (named, rest and f"{MISSING}: {rest}"))), reader.left

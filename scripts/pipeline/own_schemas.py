@@ -8,10 +8,9 @@ from typing import Any
 
 from pipeline import schema_reader
 from pipeline.asts import SchemaJudge
-from pipeline.dsl import refusal_of
 from pipeline.instances import NoInstance, Sampler
-from pipeline.made_up_language import Words
 from pipeline.prompts import minify
+from pipeline.refused_requests import say_refused
 from pipeline.schema_language import SchemaLanguage
 from pipeline.teacher import Query
 
@@ -37,11 +36,6 @@ def language_of(row: dict[str, Any], language: str) -> SchemaLanguage:
     return SchemaLanguage(_made(minify(row["schema"]))[0], language, row["title"])
 
 
-def refused_property(language: SchemaLanguage) -> dict[str, Any]:
-    """The refusal of a request for a property that the schema does not have."""
-    return refusal_of("field", language.properties([language.schema]))
-
-
 def write_queries(
     row: dict[str, Any], language: str, current_date: str, count: int, seed: str, refusal_share: float
 ) -> list[Query]:
@@ -57,11 +51,9 @@ def write_queries(
             continue
         known = mine.properties([mine.schema])
         if known and isinstance(instance, dict) and rng.random() < refusal_share:
-            word = Words(rng).word()
-            if word not in mine.own_words:
-                text = mine.say_unknown(instance, word, Words(rng).phrase(), rng)
-                queries.append(Query(text, language, current_date, refused_property(mine)))
-                continue
+            text, refusal = say_refused(mine, instance, rng)
+            queries.append(Query(text, language, current_date, refusal))
+            continue
         queries.append(Query(mine.say(instance, rng), language, current_date, instance))
     return queries
 
@@ -70,10 +62,9 @@ def answer(row: dict[str, Any], text: str, language: str) -> str:
     """What the grammar reads in a request; not JSON where it reads nothing."""
     mine = language_of(row, language)
     try:
-        instance, unknown = schema_reader.read(mine, text)
+        return minify(schema_reader.read(mine, text))
     except ValueError as error:
         return f"not a sentence of the embedded language: {error}"
-    return minify(refused_property(mine) if unknown else instance)
 
 
 def agrees(row: dict[str, Any], text: str, ast: Any, judge: SchemaJudge) -> bool | None:

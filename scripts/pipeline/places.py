@@ -43,7 +43,7 @@ def listed(value: str) -> Kind:
     return ("listed", value)
 
 
-def _of_clocks(pattern: str) -> bool:
+def of_clocks(pattern: str) -> bool:
     """Whether texts of a pattern are times of day and no other texts."""
     return re.search(pattern, "12:30") is not None and not any(
         re.search(pattern, text) for text in ("1230", "a:b", "noon")
@@ -118,15 +118,32 @@ class Place:
         )
 
     @cached_property
-    def values(self) -> set[str]:
-        """The texts that the schema lists for it."""
-        return {value for part in self.here for value in part.get("enum", ()) if isinstance(value, str)}
+    def values(self) -> dict[str, None]:
+        """The texts that the schema lists for it, in its order."""
+        return dict.fromkeys(value for part in self.here for value in part.get("enum", ()) if isinstance(value, str))
+
+    @cached_property
+    def is_listed(self) -> bool:
+        """Whether the values, or the items of a list, are texts that the schema lists and no others."""
+        if self.is_list:
+            return self.items.is_listed
+        others = any("type" in part and "enum" not in part and "const" not in part for part in self.here)
+        known = [value for part in self.here for value in part.get("enum", ())]
+        return bool(known) and not others and all(isinstance(value, str) for value in known)
+
+    @cached_property
+    def is_open(self) -> bool:
+        """Whether an object here may have properties that have no names in the schema."""
+        return any(
+            "patternProperties" in part or part.get("additionalProperties") or part.get("unevaluatedProperties")
+            for part in self.here
+        )
 
     @cached_property
     def kinds(self) -> set[Kind]:
         """What its values are told by wherever they stand."""
         found = {KIND_OF_FORMAT[part["format"]] for part in self.here if part.get("format") in KIND_OF_FORMAT}
-        clocks = any(_of_clocks(part["pattern"]) for part in self.here if isinstance(part.get("pattern"), str))
+        clocks = any(of_clocks(part["pattern"]) for part in self.here if isinstance(part.get("pattern"), str))
         return found | ({CLOCK} if clocks else set()) | set(map(listed, self.values))
 
     @cached_property
@@ -142,9 +159,9 @@ class Place:
 
     @cached_property
     def is_short(self) -> bool:
-        """Whether a value has no comma in it: a number, what is true or false, or listed."""
+        """Whether a value has no comma in it: a number, what is true or false, listed, or told by its form."""
         kinds = {str(part["type"]) for part in self.here if "type" in part}
-        return bool(self.values) or (bool(kinds) and kinds <= {"integer", "number", "boolean", "null"})
+        return bool(self.kinds) or (bool(kinds) and kinds <= {"integer", "number", "boolean", "null"})
 
     @cached_property
     def counted(self) -> Counted | None:

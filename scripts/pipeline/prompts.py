@@ -29,7 +29,7 @@ REQUEST = "\nRequest: "
 NAMED = "\nNamed: "
 """What stands between a request and what it says of which property."""
 
-RULES_VERSION = 15
+RULES_VERSION = 16
 """Raised where `reading.py`, `calendar.py`, `linking.py` or `outline.py` finds other days, spellings or outlines
 for a request than before."""
 

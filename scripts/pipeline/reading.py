@@ -26,7 +26,23 @@ SHORTEST_SINGULAR = 3
 """Letters of the shortest words whose plural is read as them."""
 SHORTEST_STEM = 4
 """Letters that words have in common at least of which one is read as another form of the other."""
-KINDS = ("is", "only", "and", "thanks", "true", "false", "without", "ask", "at", "the", "of", "leading", "un", "step")
+KINDS = (
+    "is",
+    "only",
+    "and",
+    "thanks",
+    "none",
+    "true",
+    "false",
+    "without",
+    "ask",
+    "at",
+    "the",
+    "of",
+    "leading",
+    "un",
+    "step",
+)
 """What people say around a value, by what it is."""
 
 

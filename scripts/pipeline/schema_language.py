@@ -157,20 +157,13 @@ class SchemaLanguage:
 
     def say(self, instance: Any, rng: random.Random) -> str:
         """A request for the instance; sentences of one instance differ with `rng`."""
-        body, begins = self._say_whole(instance, rng)
+        body, begins = self.say_whole(instance, rng)
         frame = rng.choice(self.frames + (self.tongue.asks if begins else ()))
         text = frame.format(what=self.what) + body + rng.choice(self.tongue.ends)
         capital = rng.random() < 0.4 and text[0].isascii() and (frame or not begins)
         return text[0].upper() + text[1:] if capital else text
 
-    def say_unknown(self, instance: dict[str, Any], name: str, value: str, rng: random.Random) -> str:
-        """A request that also asks for a property that the schema does not have."""
-        body, _ = self._say_whole(instance, rng)
-        extra = f"{name} {json.dumps(value, ensure_ascii=False)}"
-        parts = [extra, body] if rng.random() < 0.3 else [body, extra]
-        return rng.choice(self.frames).format(what=self.what) + ", ".join(part for part in parts if part)
-
-    def _say_whole(self, instance: Any, rng: random.Random) -> tuple[str, bool]:
+    def say_whole(self, instance: Any, rng: random.Random) -> tuple[str, bool]:
         """What is said of the root, and whether it begins with a value; half of the objects as people say them."""
         if isinstance(instance, dict) and instance and rng.random() < 0.5:
             return self._say_loosely(instance, rng), True
@@ -187,12 +180,13 @@ class SchemaLanguage:
     def _say_object(self, value: dict[str, Any], schemas: list[Any], rng: random.Random) -> str:
         known = self.properties(schemas)
         names = self.draw_phrases(known, rng)
-        pairs = [self._say_pair(names.get(name), name, item, known.get(name) or self.others(schemas), rng)
+        pairs = [self.say_pair(names.get(name), name, item, known.get(name) or self.others(schemas), rng)
                  for name, item in value.items()]  # fmt: skip
         rng.shuffle(pairs)
         return ", ".join(pairs)
 
-    def _say_pair(self, phrase: str | None, name: str, item: Any, below: list[Any], rng: random.Random) -> str:
+    def say_pair(self, phrase: str | None, name: str, item: Any, below: list[Any], rng: random.Random) -> str:
+        """A property with its value."""
         said = phrase or json.dumps(name, ensure_ascii=False)
         link = rng.choice(self.tongue.links)
         return said + (link if phrase in (None, words_of(name)) else " ") + self._say(item, below, rng)
@@ -206,9 +200,9 @@ class SchemaLanguage:
         parts = []
         for name, item in value.items():
             below = known.get(name) or self.others([self.schema])
-            said = self._say_without_name(names.get(name), name, item, below, rng)
+            said = self.say_without_name(names.get(name), name, item, below, rng)
             if name != first:
-                parts.append(said or (self._say_pair(names.get(name), name, item, below, rng), None))
+                parts.append(said or (self.say_pair(names.get(name), name, item, below, rng), None))
         rng.shuffle(parts)
         text = value[first] if first else ""
         after_name = not first
@@ -218,7 +212,7 @@ class SchemaLanguage:
             after_name = joint is None
         return text
 
-    def _say_without_name(
+    def say_without_name(
         self, phrase: str | None, name: str, item: Any, below: list[Any], rng: random.Random
     ) -> tuple[str, str | None] | None:
         """(how a value is said without its name or before it, what may stand between it and the one before), if it can

@@ -9,16 +9,17 @@ from typing import Any
 
 from pipeline.calendar import read_day
 from pipeline.places import FORMS, Place, form_of, listed
+from pipeline.refused_requests import is_off_topic, refused_property, refused_value
 from pipeline.schema_language import BARE, DAY, ISO, NUMBER, RESERVED, SchemaLanguage
 
 TOLD = re.compile(rf"{DAY.pattern}|{ISO.pattern}|{FORMS.pattern}")
 """A value that is told by its form."""
-UNKNOWN = re.compile(r'([^\W\d_]+) ("(?:[^"\\]|\\.)*")')
+UNKNOWN = re.compile(r'[^\W\d_]+ (?:"(?:[^"\\]|\\.)*"|(?P<bare>[^\W\d_]+(?: [^\W\d_]+)*)(?=, |$))')
 """What is said of a property that the schema does not have."""
 
 
-def read(language: SchemaLanguage, text: str) -> tuple[Any, str | None]:
-    """(instance, the property that the schema does not have or None) of a request as `SchemaLanguage.say` says it.
+def read(language: SchemaLanguage, text: str) -> Any:
+    """The instance of a request as `SchemaLanguage.say` says it, or the refusal of one as `refused_requests.py` does.
 
     Raises ValueError where it reads nothing.
     """
@@ -33,7 +34,7 @@ def read(language: SchemaLanguage, text: str) -> tuple[Any, str | None]:
                         continue
                     reader = _Reader(language, body[: len(body) - len(end)])
                     try:
-                        return reader.whole(), reader.unknown
+                        return reader.whole()
                     except ValueError:
                         continue
     raise ValueError("not a sentence of the embedded language")
@@ -42,7 +43,7 @@ def read(language: SchemaLanguage, text: str) -> tuple[Any, str | None]:
 class _Reader:
     def __init__(self, language: SchemaLanguage, text: str) -> None:
         self.language, self.text, self.at = language, text, 0
-        self.unknown: str | None = None
+        self.refusal: dict[str, Any] | None = None
 
     def take(self, options: Iterator[str] | tuple[str, ...]) -> str | None:
         """The longest option that stands here, after which the text goes on."""
@@ -58,10 +59,12 @@ class _Reader:
             try:
                 value = self.pairs(schemas, top=True)
                 if self.at == len(self.text) and value:
-                    return value
+                    return self.refusal or value
             except ValueError:
                 pass
-        self.at, self.unknown = start, None
+            if is_off_topic(self.language, self.text):
+                return refused_property(self.language)
+        self.at, self.refusal = start, None
         value = self.value(schemas)
         if self.at != len(self.text):
             raise ValueError(self.text[self.at :])
@@ -80,8 +83,8 @@ class _Reader:
             if name is None:
                 if not top:
                     raise ValueError(self.text[self.at :])
-                if self.unknown is None and (found := UNKNOWN.match(self.text, self.at)):
-                    self.unknown, self.at = found[1], found.end()
+                if found := self.unknown(bool(result)):
+                    self.refusal, self.at = refused_property(self.language), found.end()
                 elif not result and first is None:
                     first = self.plain()
                 else:
@@ -95,9 +98,23 @@ class _Reader:
             else:
                 if self.take(tuple(dict.fromkeys(self.language.tongue.links))) is None:
                     raise ValueError(self.text[self.at :])
-                result[name] = self.value(known.get(name) or self.language.others(schemas))
+                below = known.get(name) or self.language.others(schemas)
+                result[name] = self.value(below)
+                self.look_up(name, result[name], Place(below, self.language.definitions))
             if self.take((", ", *(self.language.tongue.between if told or name is None else ()))) is None:
                 return result | self.needed(first, result) if first else result
+
+    def unknown(self, is_behind: bool) -> re.Match[str] | None:
+        """What is said here of a property that the schema does not have; without quotes behind something else."""
+        found = UNKNOWN.match(self.text, self.at) if self.refusal is None else None
+        return found if found and (not found["bare"] or (is_behind and self.language.is_plain(found[0]))) else None
+
+    def look_up(self, name: str, value: Any, place: Place) -> None:
+        """A value that is none of those listed is refused."""
+        known = place.items.values if place.is_list else place.values
+        said = value if isinstance(value, list) else [value]
+        if place.is_listed and any(isinstance(each, str) and each not in known for each in said):
+            self.refusal = self.refusal or refused_value(name, place)
 
     def plain(self) -> str:
         """The text without a name that a request begins with."""
