@@ -143,7 +143,7 @@ LOTS = minify(
         ("at most 20, at least 20", "at most [price] [?] 20, at least [price] [?] 20"),
         ("owner: under 20", "owner [owner]: under [?] 20"),
         # not where other words may be the field, what is quoted, or where no number follows
-        ("hammer under twenty", "hammer under twenty"),
+        ("hammer under twenty", "[?] hammer under twenty"),
         ("under 30", "under 30 [owner is ben]"),
         ("weight under 20", "weight under 20"),
         ("weight is under 20", "weight is under 20"),
@@ -151,6 +151,23 @@ LOTS = minify(
     ],
 )  # fmt: skip
 def test_an_operator_that_its_field_does_not_have_has_the_field_and_a_mark_behind_it(said, shown):
+    assert with_links(json.loads(LOTS), said, date(2024, 5, 14)) == shown
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("restart the server", "[?] restart the server"),
+        ("hello", "[?] hello"),
+        ("books", "books [kind is book]"),
+        ("yesterday", "yesterday [2024-05-13 2024-05-13]"),
+        ("number 7", "number 7"),
+        ('of "corot"', 'of "corot"'),
+        ("", ""),
+        ("...", "..."),
+    ],
+)
+def test_a_request_without_a_word_of_its_schema_has_a_mark_before_it(said, shown):
     assert with_links(json.loads(LOTS), said, date(2024, 5, 14)) == shown
 
 

@@ -312,6 +312,18 @@ def test_what_is_no_sentence_of_the_embedded_language_is_read_as_none(text):
     assert own_schemas.answer(row, text, "en").startswith("not a sentence")
 
 
+def test_nothing_is_listed_twice_and_a_pattern_of_times_of_day_has_times_of_day():
+    kinds = {"type": "array", "items": {"enum": ["a", "b", "c"]}, "minItems": 2}
+    at = {"type": "string", "pattern": "^[0-2][0-9]:[0-5][0-9]$"}
+    sampler = Sampler({"properties": {"kinds": kinds, "at": at}, "required": ["kinds", "at"]})
+    for number in range(60):
+        made = sampler.sample(random.Random(number))
+        assert len(set(made["kinds"])) == len(made["kinds"])
+        assert made["at"] < "24:00"
+    twice = {"type": "array", "items": {"const": "a"}, "minItems": 2}
+    assert Sampler(twice).sample(random.Random(1)) == ["a", "a"]
+
+
 def test_objects_that_may_have_something_are_not_empty():
     part = {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}}}
     sampler = Sampler({"type": "array", "items": part, "minItems": 3})
@@ -569,6 +581,7 @@ def test_a_text_looks_like_what_people_put_under_its_name(name, form):
     [
         (EXAMPLES, {"calendar_event": 14, "shop_order": 12, "search_query": 13}),
         (ROOT / "tests/own", {"alert_rule": 8, "pizza_order": 8, "train_trip": 8, "workout": 8}),
+        (ROOT / "tests/own_unread", {"bug_report": 10, "expense": 10, "hotel_stay": 10, "watering_plan": 10}),
     ],
     ids=lambda value: getattr(value, "name", ""),
 )

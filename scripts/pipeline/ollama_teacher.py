@@ -28,7 +28,8 @@ from pipeline.teacher import CallLost, Query
 LANGUAGES = {"en": "English", "fr": "French"}
 SHARED_RULES = f"""- Brackets behind words of the request hold what rules found for them: days (one, or the first and last of a time
   span), a spelling of the schema, a condition or its beginning where the request leaves the field out, or {MISSING} where a
-  field is said with words that the schema does not list for its operators: they may mean one all the same. Where brackets do not fit the request, the request counts.
+  field is said with words that the schema does not list for its operators, or, before the request, where it has no words
+  of the schema: they may mean something of it all the same. Where brackets do not fit the request, the request counts.
 - Refuse where the request needs what the schema cannot express. The reason is "{reason_of("field")}",
   "{reason_of("value", "FIELD")}" or "{reason_of("operator", "FIELD")}", the suggestion the first {MOST_SUGGESTED} that there
   are of the kind, separated by ", "."""
@@ -43,7 +44,7 @@ ANSWER_RULES = f"""Rules:
 OWN_RULES = f"""Rules:
 - Write what the request asks for as the schema says it, and nothing that the request does not say.
 - Under the request stand the properties that rules found named in it, each with the words behind its name, and behind "?"
-  what has a value and no name. The rules know no meaning: what the request says is what counts.
+  what has no name there, and what is said to be none of the values that are listed for it. The rules know no meaning: what the request says is what counts.
 {SHARED_RULES}
 - Write JSON only."""
 

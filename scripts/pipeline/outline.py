@@ -9,8 +9,10 @@ Behind a name stand the words from it to the next one, or its value where that s
 value (`reading.value_in`); behind an object's name they are said of its properties. A value without a name stands in
 the one place that it fits (`places.py`), the text before all of that in the one that the schema needs; what is counted
 ("2 mugs and 1 lamp") are the items of the one list that it needs. At the end stands behind `?` what else has a number
-or a quotation or is a part of its own, and whatever takes listed values and is said to be something else. Where a request nests what it says in brackets, each pair that has names in it is an object of its own;
-without them a list's next one begins where a name, or a value of its place, is said again. The rules read names and forms, not sense: what is said in other words is left to whoever reads the request.
+or a quotation, or stands between two signs, and what takes listed values and is said to be something else. Where a
+request nests what it says in brackets, each pair that has names in it is an object of its own; without them a list's
+next one begins where a name, or a value of its place, is said again. The rules read names and forms, not sense: what is
+said in other words is left to whoever reads the request.
 """
 
 from __future__ import annotations
@@ -18,16 +20,15 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import cache, lru_cache, partial
 from operator import attrgetter
 from typing import NamedTuple
 
 from pipeline.calendar import read_day
 from pipeline.dsl import can_refuse, conditions_of
 from pipeline.linking import MISSING, TRUTH_NEXT
-from pipeline.places import CLOCK, DATE, FORMS, Counted, Item, Kind, Place, Way, listed
+from pipeline.places import CLOCK, DATE, FORMS, Item, Kind, Place, Way, listed
 from pipeline.reading import (
     LEFT_ALONE,
     QUOTED,
@@ -45,6 +46,7 @@ from pipeline.reading import (
     with_notes,
     words_of,
 )
+from pipeline.spoken_of import Said
 
 DEEPEST = 60
 """Brackets in brackets that are told apart."""
@@ -67,6 +69,8 @@ WORDS, VALUES = re.compile(WORD), re.compile(rf"\d|{QUOTED}")
 """What is said of a place that takes listed values alone, and what is a value wherever it stands."""
 BRACKET = re.compile(r"[][(){}]")
 VALUE_ENDS = re.compile(r"\s*([,;)}]|$)")
+NOTHING = "(?!)"
+"""What no text matches."""
 
 
 class Value(NamedTuple):
@@ -75,81 +79,6 @@ class Value(NamedTuple):
     start: int
     end: int
     kind: Kind
-
-
-@dataclass
-class Said:
-    """An object that a request speaks of: what it says of its properties, and each with the objects there."""
-
-    place: Place
-    parts: dict[str, list[Said]] = field(default_factory=dict)
-    words: dict[str, list[str]] = field(default_factory=dict)
-    """Property -> what is said behind its name, each time that it is named."""
-    last: str | None = None
-    """The property that was named last, where it has properties itself: what is in brackets behind it belongs to it."""
-    opened: bool = False
-
-    def name(self, name: str) -> Said | None:
-        """This object, which has the property that is named from now on, or None where it has none of that name."""
-        if name not in self.place.parts:
-            return None
-        part = self.place.parts[name]
-        self.parts.setdefault(name, [Said(part)])
-        self.last = name if part.parts else None
-        return self
-
-    def forget(self, name: str) -> None:
-        """The property that was named is not spoken of where nothing was said of it."""
-        if not any([*self.words[name], *(one.parts for one in self.parts.get(name, []))]):
-            self.parts.pop(name, None)
-
-    def name_below(self, name: str) -> Said | None:
-        """As `name`, of the object that was named last in this one: of a list's next one where that has said it
-        already."""
-        if self.last is None:
-            return None
-        objects = self.parts[self.last]
-        if self.place.parts[self.last].is_list and name in objects[-1].words:
-            objects.append(Said(objects[-1].place))
-        return objects[-1].name(name)
-
-    def inside(self) -> Said:
-        """The object that brackets which open now speak of: a new one where the last one had its own."""
-        if self.last is None:
-            return self
-        objects = self.parts[self.last]
-        if objects[-1].opened:
-            objects.append(Said(objects[-1].place))
-        objects[-1].opened = True
-        return objects[-1]
-
-    def holder(self, way: Way) -> Said:
-        """The object that has the property at the end of a way from here, which is spoken of from now on."""
-        at = self
-        for step in way[:-1]:
-            at = at.parts.setdefault(step, [Said(at.place.parts[step])])[-1]
-        at.parts.setdefault(way[-1], [Said(at.place.parts[way[-1]])])
-        return at
-
-    def put_counts(self, counted: Counted, counts: list[tuple[str, str]]) -> bool:
-        """An item of the list for each of these, if there are any."""
-        place = self.place.parts[counted.name]
-        for number, text in counts:
-            item = Said(place)
-            self.parts.setdefault(counted.name, []).append(item)
-            for name, words in ((counted.number, number), (counted.text, text)):
-                item.holder((name,)).words[name] = [words]
-        return bool(counts)
-
-    def written(self) -> str:
-        """The names in the order of the schema, each with what is said of it."""
-        return "; ".join(self._written(name) for name in self.place.parts if name in self.parts)
-
-    def _written(self, name: str) -> str:
-        joint = " & " if self.place.parts[name].is_list else " / "
-        words = joint.join(filter(None, self.words.get(name, [])))
-        objects = [f"({one.written()})" for one in self.parts[name] if one.parts]
-        return " ".join([f"{name}: {words}" if words else name, *objects])
 
 
 @cache
@@ -187,11 +116,39 @@ def _between(values: list[Value], start: int, end: int) -> Iterator[Value]:
     return (values[at] for at in range(bisect_left(values, (start,)), bisect_left(values, (end,))))
 
 
+class _Title:
+    """What a schema is called, and where a request says that."""
+
+    def __init__(self, place: Place) -> None:
+        titles = [part["title"] for part in place.here if isinstance(part.get("title"), str)]
+        self.title = words_of(titles[0]) if titles else ""
+        words = r"[\s_-]*".join(map(re.escape, self.title.split())) or NOTHING
+        several = words if " " in self.title else NOTHING
+        self.before = re.compile(rf".*(?<!\w){words}\s*[:=]\s*", re.IGNORECASE)
+        self.first = re.compile(rf"{several}\s+", re.IGNORECASE)
+        self.whole = re.compile(rf"(?<!\w){several}(?!\w)", re.IGNORECASE)
+
+    def without(self, part: str) -> str:
+        """A part of a request without what the schema is called: "calendar event", "new calendar event", "event"."""
+        if before := self.before.match(part):
+            part = part[before.end() :]
+        said, title = f" {words_of(part)}", f" {self.title}"
+        if said.endswith(title) or title.endswith(said):
+            return ""
+        first = self.first.match(part)
+        return next(iter(parts_of(part[first.end() :])), "") if first else part
+
+    def outside(self, request: str, notes: Iterable[Note]) -> list[Note]:
+        """The notes that are not of words of a title of several words: "track calories" names no calories."""
+        said = [range(*found.span()) for found in self.whole.finditer(request)]
+        return [note for note in notes if not any(note.start in part for part in said)]
+
+
 class _Reader:
     """Goes through a request once: which objects it speaks of, and what it says of the property named last."""
 
-    def __init__(self, request: str, place: Place, notes: list[Note]) -> None:
-        self.request = request
+    def __init__(self, request: str, place: Place, title: _Title, notes: list[Note]) -> None:
+        self.request, self.title = request, title
         quoted = {said[1:-1].strip() for said in re.findall(QUOTED, request)}
         self.names = named = ({note.shown for note in notes} | quoted) & {*place.paths}
         """The properties that are named."""
@@ -207,12 +164,6 @@ class _Reader:
         """The property that the first text without a name is said of."""
         self.counted = place.counted if place.counted and not named & {place.counted.name, *place.counted[1:]} else None
         """The list that what is counted is said of where no name of it is."""
-        titles = [part["title"] for part in place.here if isinstance(part.get("title"), str)]
-        self.title = words_of(titles[0]) if titles else ""
-        words = r"[\s_-]*".join(map(re.escape, self.title.split())) or "(?!)"
-        self.title_before = re.compile(rf".*(?<!\w){words}\s*[:=]\s*", re.IGNORECASE)
-        self.title_said = re.compile(rf"(?<!\w){words}(?!\w)" if " " in self.title else "(?!)", re.IGNORECASE)
-        self.title_first = re.compile(rf"{words}\s+" if " " in self.title else "(?!)", re.IGNORECASE)
         self.within = [(Said(place), 0)]
         """The objects whose brackets are open, and where they opened."""
         self.named: tuple[Said, str] | None = None
@@ -233,14 +184,15 @@ class _Reader:
         if note.shown not in self.within[0][0].place.paths:
             return False
         if self.named is None or not self._is_value(note):
-            place = self._place_named(note.shown)
-            if place is None:
+            found = self._place_of(note.shown)
+            if found is None:
                 return False
+            place, speak_of = found
             start, words = self._value_before(place, note) or (note.start, None)
             self.end(start)
-            found = self._with_property(note.shown)
-            found.words.setdefault(note.shown, []).extend([words] if words else [])
-            self.named, self.start = None if words else (found, note.shown), note.end
+            said = speak_of()
+            said.words.setdefault(note.shown, []).extend([words] if words else [])
+            self.named, self.start = None if words else (said, note.shown), note.end
             self.name_at = note.start
         return True
 
@@ -329,7 +281,7 @@ class _Reader:
             else:
                 self._put_item(item, words)
         for piece in (self._words(*span) for span in [*pieces, (at, end)]):
-            parts = [part for part in map(self._without_title, parts_of(piece)) if part]
+            parts = [part for part in map(self.title.without, parts_of(piece)) if part]
             if self.counted and len(self.within) == 1:
                 taken |= {part for part in parts if self.within[0][0].put_counts(self.counted, counts_in(part))}
                 parts = [part for part in parts if part not in taken]
@@ -356,7 +308,7 @@ class _Reader:
 
     def _says_something(self, part: str) -> bool:
         """Whether a part has two words or more besides those that ask, what the schema is called and small ones."""
-        said = " ".join(map(self._without_title, parts_of(part)))
+        said = " ".join(map(self.title.without, parts_of(part)))
         return len(re.findall(WORD, said)) > 1 and lowered(part) not in said_around()["none"]
 
     def off_topic(self) -> str:
@@ -364,16 +316,6 @@ class _Reader:
         said = self.request.strip(" .!?")
         is_told = self.within[0][0].place.is_open or BRACKET.search(said)
         return said if not is_told and self._says_something(said) else ""
-
-    def _without_title(self, part: str) -> str:
-        """A part of a request without what the schema is called: "calendar event", "new calendar event", "event"."""
-        if before := self.title_before.match(part):
-            part = part[before.end() :]
-        said, title = f" {words_of(part)}", f" {self.title}"
-        if said.endswith(title) or title.endswith(said):
-            return ""
-        first = self.title_first.match(part)
-        return next(iter(parts_of(part[first.end() :])), "") if first else part
 
     def _is_text(self, part: str) -> bool:
         """Whether a part may be a text that the schema needs, and is not said of an unknown name: `form "m"`."""
@@ -501,27 +443,21 @@ class _Reader:
             and VALUE_ENDS.match(self.request, note.end) is not None
         )
 
-    def _place_named(self, name: str) -> Place | None:
-        """The place of the property that `_with_property` finds."""
+    def _place_of(self, name: str) -> tuple[Place, Callable[[], Said]] | None:
+        """The place of a property, and what makes the request speak of it there.
+
+        It is that of the innermost object spoken of which has such a property, the one named last in it included.
+        """
         for outer, _ in reversed(self.within):
-            for place in (outer.place, *([outer.place.parts[outer.last]] if outer.last else [])):
-                if name in place.parts:
-                    return place.parts[name]
-        place, way = self.within[0][0].place, self.within[0][0].place.paths.get(name)
+            if name in outer.place.parts:
+                return outer.place.parts[name], partial(outer.name, name)
+            if outer.last and name in outer.place.parts[outer.last].parts:
+                return outer.place.parts[outer.last].parts[name], partial(outer.name_below, outer.last, name)
+        whole = self.within[0][0]
+        place, way = whole.place, whole.place.paths.get(name)
         for step in way or ():
             place = place.parts[step]
-        return place if way else None
-
-    def _with_property(self, name: str) -> Said:
-        """The innermost of the objects spoken of that has this property, the one named last in it included."""
-        for outer, _ in reversed(self.within):
-            if found := outer.name(name) or outer.name_below(name):
-                return found
-        at = holder = self.within[0][0]
-        for step in at.place.paths[name] or ():
-            holder = at.name(step)
-            at = at.parts[step][-1]
-        return holder
+        return (place, partial(whole.name_along, way)) if way else None
 
 
 def outline(request: str, schema: str, notes: Iterable[Note]) -> tuple[str, list[Note]]:
@@ -534,11 +470,10 @@ def outline(request: str, schema: str, notes: Iterable[Note]) -> tuple[str, list
     place = _root_of(schema)
     if not place.parts:
         return "", list(notes)
-    notes = [note._replace(shown=ONE_DAY.sub(r"\1", note.shown)) for note in notes]
-    reader = _Reader(request, place, notes)
+    title = _Title(place)
+    notes = title.outside(request, (note._replace(shown=ONE_DAY.sub(r"\1", note.shown)) for note in notes))
+    reader = _Reader(request, place, title, notes)
     signs = (Note(*match.span(), match[0]) for match in re.finditer(rf"{LEFT_ALONE}|[(){{}}]", request))
-    called = [range(*found.span()) for found in reader.title_said.finditer(request)]
-    notes = [note for note in notes if not any(note.start in title for title in called)]
     marks = [(note.end, False, note) for note in notes] + [(sign.end, True, sign) for sign in signs]
     for _, is_sign, mark in sorted(marks):
         if not is_sign:

@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline.calendar import book, days_said, today_line
 from pipeline.dsl import SchemaField, answer_schema
-from pipeline.linking import spellings_said
+from pipeline.linking import MISSING, is_off_topic, spellings_said
 from pipeline.outline import outline
 from pipeline.reading import said_around, with_notes
 
@@ -65,8 +65,11 @@ def with_links(schema: Any, query: str, today: date) -> str:
     of them.
     """
     days, text = days_said(query, today), minify(schema)
-    named, notes = outline(query, text, [*days, *spellings_said(query, text, days)])
-    request = with_notes(query, notes)
+    notes = [*days, *spellings_said(query, text, days)]
+    named, unnamed = outline(query, text, notes)
+    request = with_notes(query, unnamed)
+    if not notes and is_off_topic(query, text):
+        request = f"[{MISSING}] {request}"
     return f"{request}{NAMED}{named}" if named else request
 
 
