@@ -281,7 +281,7 @@ class _Reader:
             else:
                 self._put_item(item, words)
         for piece in (self._words(*span) for span in [*pieces, (at, end)]):
-            parts = [part for part in map(self.title.without, parts_of(piece)) if part]
+            parts = self._parts(piece)
             if self.counted and len(self.within) == 1:
                 taken |= {part for part in parts if self.within[0][0].put_counts(self.counted, counts_in(part))}
                 parts = [part for part in parts if part not in taken]
@@ -292,24 +292,31 @@ class _Reader:
                 taken.add(texts[0])
                 parts.remove(texts[0])
             self.rest += [part for part in parts if re.search(UNNAMED, part)]
-        self.rest += [part for part in self._unread(start, end) if not any(said in part for said in taken)]
+        self.rest += self._unread(start, end, taken)
 
-    def _unread(self, start: int, end: int) -> Iterator[str]:
-        """The parts here between two signs, or a sign and the end, in which rules read nothing: "coupon spring"."""
+    def _unread(self, start: int, end: int, taken: set[str]) -> Iterator[str]:
+        """The parts here between two signs, or a sign and the end, in which rules read nothing: "coupon spring".
+
+        `taken` is what was read without being told by what it is.
+        """
         if self.within[0][0].place.is_open:
             return
+        told = sorted([note.start for note in self.inside] + [value.start for value in _between(self.told, start, end)])
         signs = [sign.span() for sign in SIGN.finditer(self.request, start, end)]
         ends = [sign[0] for sign in signs[1:]] + [end] * (end == len(self.request))
         for (_, begin), stop in zip(signs, ends, strict=False):
             part = self.request[begin:stop].strip(" .!?")
-            read = [note for note in (*self.inside, *self.told) if begin <= note.start < stop]
-            if not read and not BRACKET.search(part) and not re.search(UNNAMED, part) and self._says_something(part):
+            is_read = bisect_left(told, begin) < bisect_left(told, stop) or not taken.isdisjoint(self._parts(part))
+            if not is_read and not BRACKET.search(part) and not re.search(UNNAMED, part) and self._says_something(part):
                 yield part
+
+    def _parts(self, piece: str) -> list[str]:
+        """The parts of a piece of the request without what the schema is called."""
+        return [part for part in map(self.title.without, parts_of(piece)) if part]
 
     def _says_something(self, part: str) -> bool:
         """Whether a part has two words or more besides those that ask, what the schema is called and small ones."""
-        said = " ".join(map(self.title.without, parts_of(part)))
-        return len(re.findall(WORD, said)) > 1 and lowered(part) not in said_around()["none"]
+        return len(re.findall(WORD, " ".join(self._parts(part)))) > 1 and lowered(part) not in said_around()["none"]
 
     def off_topic(self) -> str:
         """The request, where nothing of it is said of any property."""
