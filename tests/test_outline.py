@@ -308,6 +308,7 @@ SALE = with_refusal(
         # what begins a request may say anything, and so may what has no sign before it
         ("good morning dear friends, small", "size: small [small]"),
         ("small for my dear brother", "size: small [small]"),
+        ("small, red doors count 3", "size: small [small]; count: 3"),
         ("count 3 for my dear brother, small", "size: small [small]; count: 3 for my dear brother"),
         # courtesy, one word, what the schema is called, what stands in brackets
         ("small, as soon as possible, thanks", "size: small [small]"),
