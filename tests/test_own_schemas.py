@@ -26,9 +26,10 @@ from pipeline.asts import SchemaJudge
 from pipeline.constraints import enforceable, lets_through
 from pipeline.dsl import with_refusal
 from pipeline.errors import UserError
-from pipeline.instances import NoInstance, Sampler, matching, text_of
+from pipeline.instances import WORDS, NoInstance, Sampler, matching, text_of
 from pipeline.json_schemas import closed_schema, read_folder
 from pipeline.key_order import KeyOrder
+from pipeline.made_up_language import Words
 from pipeline.own_examples import read_examples
 from pipeline.prompts import minify
 from pipeline.reading import words_of
@@ -389,6 +390,18 @@ def test_requests_are_refused_for_a_property_a_value_and_for_having_nothing_to_d
     assert sum(bool(bare.search(query.text)) for query in queries) > 40
     needs_text = read_folder(EXAMPLES)["calendar_event"]
     assert not is_off_topic(SchemaLanguage(needs_text, "en", "calendar event"), "brandel mofa")
+
+
+def test_what_is_unknown_is_no_word_of_the_schema_and_no_small_one(monkeypatch):
+    drawn = itertools.cycle(["au", "amount", "on", "zorp"])
+    monkeypatch.setattr(Words, "word", lambda _: next(drawn))
+    schema = {"properties": {"amount": {"type": "integer"}, "kind": {"enum": [*WORDS]}}}
+    language = SchemaLanguage(schema, "en", "thing")
+    for number in range(60):
+        text, refusal = say_refused(language, {"amount": 3, "kind": "north"}, random.Random(number))
+        assert schema_reader.read(language, text) == refusal, text
+        assert "zorp" in text, text
+        assert not re.search(r"\b(?:au|on)\b|amount.*amount", text), text
 
 
 def test_half_of_the_requests_leave_names_out_that_their_values_do_not_need():
