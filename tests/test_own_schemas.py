@@ -307,7 +307,9 @@ def test_requests_hold_their_instances_and_are_read_back(name, language):
         assert own_schemas.agrees(row, query.text, query.expected, judge)
 
 
-@pytest.mark.parametrize("text", ['12 "foo"', '12 "foo', "not", "12 ", 'weekly "x"', "a, b", ""])
+@pytest.mark.parametrize(
+    "text", ['12 "foo"', "day 2024-03-01, sport weekly", '12 "foo', "not", "12 ", 'weekly "x"', "a, b", ""]
+)
 def test_what_is_no_sentence_of_the_embedded_language_is_read_as_none(text):
     row = {"schema": with_refusal(read_folder(EXAMPLES)["calendar_event"]), "title": "calendar event"}
     assert own_schemas.answer(row, text, "en").startswith("not a sentence")
