@@ -27,7 +27,9 @@ from pipeline.prompts import minify
 from pipeline.statistics import paired_difference
 from pipeline.tables import percent
 
-VERSION = 5
+VERSION = 6
+SIGNIFICANT = 0.05
+"""The p of a sign-flip test below which a difference is called one, as with an interval of 95 % that excludes zero."""
 USE_VERDICTS = ("semantic_pass", "wrong_but_valid")
 ORDER = ("base", "sft", "dpo")
 SPLITS = {
@@ -278,13 +280,14 @@ STYLE = (
 
 
 def said_differences(comparisons: dict[str, Any]) -> list[str]:
-    """A sentence for each paired difference that has an interval."""
+    """A sentence for each paired difference that has an interval: "better" or "worse" where both tests show it."""
     lines = []
     for name, parts in comparisons.items():
         for split, d in parts.items():
             if d["low"] is None:
                 continue
-            sure = "better" if d["low"] > 0 else "worse" if d["high"] < 0 else "no difference shown"
+            shown = d["p"] < SIGNIFICANT and d["low"] * d["high"] > 0
+            sure = ("better" if d["low"] > 0 else "worse") if shown else "no difference shown"
             lines.append(
                 f"{name}, {SPLITS.get(split, split)}: {100 * d['difference']:+.1f} points ({100 * d['low']:+.1f} to "
                 f"{100 * d['high']:+.1f}), sign-flip p = {d['p']:.3f}: {sure}."

@@ -7,6 +7,7 @@ import random
 import pytest
 
 from pipeline.statistics import paired_difference, rate, t_quantile, wilson
+from report_training import said_differences
 
 
 @pytest.mark.parametrize(
@@ -63,3 +64,19 @@ def test_a_planted_difference_is_found_and_none_is_not_invented():
     assert better["low"] > 0
     assert better["p"] < 0.01
     assert paired_difference([])["difference"] is None
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "p", "said"),
+    [
+        (0.01, 0.2, 0.01, "better"),
+        (-0.2, -0.01, 0.01, "worse"),
+        (0.01, 0.2, 0.12, "no difference shown"),
+        (-0.01, 0.2, 0.01, "no difference shown"),
+        (0.0, 0.0, 1.0, "no difference shown"),
+    ],
+)
+def test_a_report_calls_a_model_better_only_where_interval_and_sign_flip_test_agree(low, high, p, said):
+    difference = {"difference": (low + high) / 2, "low": low, "high": high, "p": p}
+    (line,) = said_differences({"sft minus base": {"test": difference}})
+    assert line.endswith(f": {said}.")
