@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 from pipeline.dsl import refusal_of
@@ -89,7 +90,7 @@ def _with_unlisted(
     language: SchemaLanguage, instance: dict[str, Any], value: str, rng: random.Random
 ) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """The instance with another value in place of one of its listed ones, and the refusal; None where none is listed."""
-    unlisted = json.loads(json.dumps(instance))
+    unlisted = deepcopy(instance)
     found = [*_listed_in(language, unlisted, [language.schema])]
     if not found:
         return None
