@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests_support import dataset_options, make_schemas
 
@@ -23,6 +23,7 @@ TODAY = date(2024, 3, 17)
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 10**9), language=st.sampled_from(["en", "fr"]), days=st.integers(0, 2000))
+@example(seed=3103, language="en", days=0)  # "none of group, full price, reduced, group size is 42"
 def test_programs_survive_the_round_trip(seed, language, days):
     rng = random.Random(seed)
     row = make_schemas(1, seed)[0]

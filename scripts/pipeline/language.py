@@ -248,11 +248,14 @@ class Speaker:
         return self._date if kind == "date" else NUMBER
 
     def _condition_regex(self, template: str, field: str, scalar: str) -> re.Pattern[str]:
+        """A condition up to what joins it with the next one, or the end of the text: in "none of red, group, group size
+        is 4" the list has one group."""
         one = f"(?:{scalar})"
         lists = {"or": self.book["or"], "nor": self.book["nor"], "comma": ", "}
         words = {"f": f"(?P<f>{field})", "v": f"(?P<v>{scalar})", "a": f"(?P<a>{scalar})", "b": f"(?P<b>{scalar})"}
         words |= {name: f"(?P<list>{one}(?:{re.escape(sep)}{one})+)" for name, sep in lists.items()}
-        return re.compile(_fill(template, words) + r"(?!\w)")
+        ends = "|".join(map(re.escape, self.book["joiners"]))
+        return re.compile(rf"{_fill(template, words)}(?={ends}|\Z)")
 
     @cached_property
     def _known(self) -> list[tuple[dict[str, Any], str, str, re.Pattern[str]]]:
