@@ -32,10 +32,10 @@ from pipeline.key_order import KeyOrder
 from pipeline.made_up_language import Words
 from pipeline.own_examples import read_examples
 from pipeline.prompts import minify
-from pipeline.reading import words_of
+from pipeline.reading import said_around, words_of
 from pipeline.refused_requests import is_off_topic, say_refused
 from pipeline.rewrite import named_only
-from pipeline.schema_language import SchemaLanguage
+from pipeline.schema_language import TONGUES, SchemaLanguage
 
 EXAMPLES = ROOT / "examples"
 
@@ -404,6 +404,11 @@ def test_what_is_unknown_is_no_word_of_the_schema_and_no_small_one(monkeypatch):
         assert schema_reader.read(language, text) == refusal, text
         assert "zorp" in text, text
         assert not re.search(r"\b(?:au|on)\b|amount.*amount", text), text
+
+
+def test_what_the_teacher_says_for_nothing_is_read_as_nothing():
+    said = {word for tongue in TONGUES.values() for word in (tongue.null, tongue.empty_list, tongue.empty_object)}
+    assert said <= {*said_around()["none"]}
 
 
 def test_half_of_the_requests_leave_names_out_that_their_values_do_not_need():

@@ -44,7 +44,8 @@ ANSWER_RULES = f"""Rules:
 OWN_RULES = f"""Rules:
 - Write what the request asks for as the schema says it, and nothing that the request does not say.
 - Under the request stand the properties that rules found named in it, each with the words behind its name, and behind "?"
-  what has no name there, and what is said to be none of the values that are listed for it. The rules know no meaning: what the request says is what counts.
+  what has no name there, and what is said to be none of the values that are listed for it. The rules know no meaning:
+  what the request says is what counts.
 {SHARED_RULES}
 - Write JSON only."""
 

@@ -107,8 +107,7 @@ def _is_unlisted(value: str, place: Place) -> bool:
     if not place.is_listed or lowered(value) in said_around()["none"]:
         return False
     said = value.split(" & ") if place.is_list else [value]
-    known = {*place.items.values, *place.values}
-    return any(each and "[" not in each and each.strip('"') not in known for each in said)
+    return any(each and "[" not in each and each.strip('"') not in place.listed_values for each in said)
 
 
 def _between(values: list[Value], start: int, end: int) -> Iterator[Value]:

@@ -123,6 +123,11 @@ class Place:
         return dict.fromkeys(value for part in self.here for value in part.get("enum", ()) if isinstance(value, str))
 
     @cached_property
+    def listed_values(self) -> dict[str, None]:
+        """The texts that the schema lists for it, or for the items of a list, in its order."""
+        return self.items.values if self.is_list else self.values
+
+    @cached_property
     def is_listed(self) -> bool:
         """Whether the values, or the items of a list, are texts that the schema lists and no others."""
         if self.is_list:

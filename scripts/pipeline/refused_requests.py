@@ -26,7 +26,7 @@ def refused_property(language: SchemaLanguage) -> dict[str, Any]:
 
 def refused_value(name: str, place: Place) -> dict[str, Any]:
     """The refusal of a request for a value of a property that is none of those listed for it."""
-    return refusal_of("value", place.items.values if place.is_list else place.values, name)
+    return refusal_of("value", place.listed_values, name)
 
 
 def is_off_topic(language: SchemaLanguage, text: str) -> bool:

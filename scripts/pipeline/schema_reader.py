@@ -111,9 +111,8 @@ class _Reader:
 
     def look_up(self, name: str, value: Any, place: Place) -> None:
         """A value that is none of those listed is refused."""
-        known = place.items.values if place.is_list else place.values
         said = value if isinstance(value, list) else [value]
-        if place.is_listed and any(isinstance(each, str) and each not in known for each in said):
+        if place.is_listed and any(isinstance(each, str) and each not in place.listed_values for each in said):
             self.refusal = self.refusal or refused_value(name, place)
 
     def plain(self) -> str:
