@@ -81,7 +81,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("roots", nargs="+", type=Path, help="output roots of runs with the embedded teacher")
     args = parser.parse_args(argv)
-    from pipeline.prompts import minify
+    from pipeline.json_text import minify
 
     total, refused, right = Counter(), Counter(), Counter()
     for root in args.roots:

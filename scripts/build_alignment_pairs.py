@@ -40,7 +40,8 @@ def pairs_of_query(
     """At most `most` pairs of one request, of different failures first."""
     from pipeline.asts import equal_json, failure_of, parse_answer
     from pipeline.dsl import is_refusal
-    from pipeline.prompts import minify, render_prompt
+    from pipeline.json_text import minify
+    from pipeline.prompts import render_prompt
 
     right: Counter[str] = Counter()
     wrong: dict[str, str] = {}

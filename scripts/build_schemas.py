@@ -28,8 +28,10 @@ from pipeline import errors
 from pipeline.artifacts import Stage, content_id, locked, read_jsonl, write_jsonl
 from pipeline.config import parse_options
 from pipeline.errors import UserError
+from pipeline.json_text import minify
+from pipeline.made_up_words import Words
+from pipeline.names import STYLES, name_in_style, words_of
 from pipeline.paths import Layout
-from pipeline.prompts import minify
 
 VERSION = 11
 FEW = 8
@@ -84,7 +86,6 @@ def _field(
     """A field as one schema shows it: (the d_02 row's entry, its SchemaField)."""
     from pipeline.dsl import SchemaField, operators_for
     from pipeline.language import operator_phrases
-    from pipeline.made_up_language import name_in_style
 
     name = name_in_style(spec["name"].replace("_", " "), style)
     possible = operators_for(spec["type"])
@@ -122,7 +123,6 @@ def build_variant(
     from pipeline.dsl import answer_schema, operators
     from pipeline.embedded_teacher import clashes
     from pipeline.language import step_phrases
-    from pipeline.made_up_language import STYLES
 
     style = rng.choice(STYLES[:-1])
     aliases: dict[str, str] = {}
@@ -155,8 +155,6 @@ def build_variant(
 
 def made_up_domain(number: int, seed: int, languages: list[str]) -> dict[str, Any]:
     """A domain of made-up words: no shipped file holds them."""
-    from pipeline.made_up_language import Words
-
     rng = random.Random(f"{seed}-new-words-{number}")
     words = Words(rng)
 
@@ -214,8 +212,6 @@ def variant_of(schema: Any, rng: random.Random) -> Any:
     Then properties bear the same words in another name style, and descriptions lose an article in front and a full
     stop. Names stay where something beside `properties` and `required` could speak of them.
     """
-    from pipeline.made_up_language import STYLES
-
     style = rng.choice((*dict.fromkeys(STYLES[:-1]), *[None] * 5))
     return _variant(schema, rng, style if _names_are_free(schema) else None)
 
@@ -246,8 +242,6 @@ def _names_are_free(schema: Any) -> bool:
 
 def _variant(schema: Any, rng: random.Random, style: str | None) -> Any:
     from pipeline.json_schemas import with_children
-    from pipeline.made_up_language import name_in_style
-    from pipeline.reading import words_of
 
     if not isinstance(schema, dict):
         return schema
@@ -284,7 +278,6 @@ def _renamed(schema: Any, name: str, called: str) -> Any:
 def own_row(name: str, schema: Any, split: str, unenforced: tuple[str, ...]) -> dict[str, Any]:
     """One d_02 row from a user's schema."""
     from pipeline.dsl import with_refusal
-    from pipeline.reading import words_of
 
     answer = with_refusal(schema)
     said = schema.get("title") if isinstance(schema, dict) else None

@@ -190,7 +190,7 @@ def answer_query(
 
 
 def _text(ast: Any) -> str:
-    from pipeline.prompts import minify
+    from pipeline.json_text import minify
 
     return minify(ast)
 

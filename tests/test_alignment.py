@@ -14,7 +14,7 @@ from tests_support import make_schemas
 from build_alignment_pairs import pairs_of_query
 from pipeline.asts import SchemaJudges
 from pipeline.dsl import conditions_of, program, refusal, refusal_of
-from pipeline.prompts import minify
+from pipeline.json_text import minify
 from pipeline.student import LORA_TARGETS, causal_lm
 from train_alignment import add_reference
 

@@ -14,7 +14,7 @@ from tests_support import dataset_options, make_schemas
 from pipeline.asts import SchemaJudge, broken_rule, equal_json, failure_of, parse_answer
 from pipeline.dsl import program, refusal
 from pipeline.embedded_teacher import EmbeddedTeacher
-from pipeline.prompts import minify
+from pipeline.json_text import minify
 
 
 def sampled(seed: int) -> tuple[SchemaJudge, dict]:

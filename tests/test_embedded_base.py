@@ -18,10 +18,11 @@ from pipeline.dsl import reason_of
 from pipeline.errors import UserError
 from pipeline.language import phrase_book
 from pipeline.linking import MISSING
-from pipeline.made_up_language import Manner, Words, known_words, separators
+from pipeline.made_up_language import Manner, known_words, separators
 from pipeline.made_up_schemas import ANDS, LINKS
+from pipeline.made_up_words import Words
+from pipeline.names import words_of
 from pipeline.paths import EMBEDDED_BASE
-from pipeline.reading import words_of
 from pipeline.schema_language import RESERVED
 
 RECIPE = json.loads((ROOT / "config/embedded_base.json").read_text(encoding="utf-8"))

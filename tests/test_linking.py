@@ -15,8 +15,9 @@ from tests_support import dataset_options, make_schemas
 from pipeline import reading
 from pipeline.dsl import SchemaField, answer_schema, with_refusal
 from pipeline.embedded_teacher import EmbeddedTeacher
+from pipeline.json_text import minify
 from pipeline.linking import linked
-from pipeline.prompts import minify, with_links
+from pipeline.prompts import with_links
 
 NUMBERS = {"greater": "gt", "at_least": "min", "equals": "eq"}
 SCHEMA = minify(

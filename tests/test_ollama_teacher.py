@@ -16,8 +16,8 @@ from tests_support import dataset_options, make_schemas
 from pipeline.asts import SchemaJudge
 from pipeline.config import DEFAULTS, complete_sections
 from pipeline.errors import UserError
+from pipeline.json_text import minify
 from pipeline.ollama_teacher import OllamaTeacher
-from pipeline.prompts import minify
 from pipeline.teacher import CallLost, Query
 
 GOOD = {"refusal": {"reason": "r", "suggestion": "s"}}

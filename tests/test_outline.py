@@ -15,8 +15,8 @@ from pipeline import own_schemas
 from pipeline.dsl import SchemaField, answer_schema, with_refusal
 from pipeline.json_schemas import read_folder
 from pipeline.key_order import KeyOrder
-from pipeline.made_up_language import Words
 from pipeline.made_up_schemas import AnySchema
+from pipeline.made_up_words import Words
 from pipeline.prompts import NAMED, REQUEST, render_prompt, with_links
 from pipeline.reading import QUOTED, parts_of, value_in
 

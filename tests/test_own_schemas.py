@@ -28,11 +28,12 @@ from pipeline.dsl import with_refusal
 from pipeline.errors import UserError
 from pipeline.instances import WORDS, NoInstance, Sampler, matching, text_of
 from pipeline.json_schemas import closed_schema, read_folder
+from pipeline.json_text import minify
 from pipeline.key_order import KeyOrder
-from pipeline.made_up_language import Words
+from pipeline.made_up_words import Words
+from pipeline.names import words_of
 from pipeline.own_examples import read_examples
-from pipeline.prompts import minify
-from pipeline.reading import said_around, words_of
+from pipeline.reading import said_around
 from pipeline.refused_requests import is_off_topic, say_refused
 from pipeline.rewrite import named_only
 from pipeline.schema_language import TONGUES, SchemaLanguage

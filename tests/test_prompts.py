@@ -11,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.constraints import lets_through
-from pipeline.prompts import REQUEST, minify, render_prompt
+from pipeline.json_text import minify
+from pipeline.prompts import REQUEST, render_prompt
 from pipeline.student import Renderer, load_tokenizer
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 
 from pipeline.json_schemas import with_children
-from pipeline.prompts import minify
+from pipeline.json_text import minify
 from pipeline.rewrite import named_only, to_grammar
 
 EVERYTHING = "everything"

@@ -13,9 +13,9 @@ from typing import Any
 from pipeline import own_schemas
 from pipeline.calendar import periods
 from pipeline.dsl import operators, program
+from pipeline.json_text import minify
 from pipeline.language import Speaker, make_typo
-from pipeline.made_up_language import Words
-from pipeline.prompts import minify
+from pipeline.made_up_words import Words
 from pipeline.reading import one_edit_apart
 from pipeline.teacher import Query
 

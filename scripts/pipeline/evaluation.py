@@ -12,9 +12,9 @@ from pipeline.artifacts import read_jsonl
 from pipeline.asts import SchemaJudge, equal_json, failure_of, parse_answer
 from pipeline.dsl import steps_of
 from pipeline.errors import UserError
+from pipeline.json_text import minify
 from pipeline.judging import corrected
 from pipeline.paths import GOLD, Layout
-from pipeline.prompts import minify
 from pipeline.statistics import rate
 
 GOLD_SCHEMAS, GOLD_REQUESTS = GOLD / "schemas.jsonl", GOLD / "requests.jsonl"

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 from pipeline.dsl import can_refuse, canonical_names, conditions_of, described, said_for, step_phrases_of
 from pipeline.json_schemas import children
-from pipeline.reading import LEFT_ALONE, WORD, Spelling, folded, lowered, said_around, said_for_operators, words_of
+from pipeline.names import words_of
+from pipeline.reading import LEFT_ALONE, WORD, Spelling, folded, lowered, said_around, said_for_operators
 
 WORD_BEGINS, WORD_ENDS = r"(?<![\w@])(?<!\w\.)(?<!\bn')", r"(?!\w|@\w|\.\w)"
 """Where a word begins and ends that is none of an address: "ada@mail.org"."""

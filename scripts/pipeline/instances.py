@@ -16,8 +16,8 @@ from re import _parser as sre_parser  # type: ignore[attr-defined]
 from typing import Any
 
 from pipeline.asts import SchemaJudge
+from pipeline.names import words_of
 from pipeline.places import of_clocks
-from pipeline.reading import words_of
 
 MOST_DEPTH = 8
 TRIES = 40

@@ -22,7 +22,7 @@ from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012, UnknownDialect, specification_with
 
 from pipeline.errors import UserError
-from pipeline.reading import words_of
+from pipeline.names import words_of
 
 MOST_BYTES = 200_000
 MOST_DEPTH = 60

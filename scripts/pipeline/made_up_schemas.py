@@ -14,21 +14,13 @@ from typing import Any
 
 from pipeline.calendar import read_day
 from pipeline.dsl import describe, described, refusal, suggestion_of, with_refusal
+from pipeline.json_text import minify
 from pipeline.linking import TRUTHS
-from pipeline.made_up_language import (
-    COMMON,
-    STYLES,
-    Words,
-    draw_day,
-    draw_number,
-    draw_text,
-    known_words,
-    name_in_style,
-    say_day,
-)
+from pipeline.made_up_language import draw_day, draw_number, draw_text, known_words, say_day
+from pipeline.made_up_words import COMMON, Words
+from pipeline.names import STYLES, name_in_style, words_of
 from pipeline.places import DATE, Place, listed
-from pipeline.prompts import minify
-from pipeline.reading import said_around, words_of
+from pipeline.reading import said_around
 
 Say = Callable[[Words], tuple[str, Any]]
 """How a value is said, and the value, in words of one row."""

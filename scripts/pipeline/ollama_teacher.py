@@ -18,9 +18,9 @@ from typing import Any
 from pipeline.artifacts import content_id
 from pipeline.dsl import FIELD_TYPES, MOST_SUGGESTED, problem_of, reason_of
 from pipeline.errors import UserError
+from pipeline.json_text import minify
 from pipeline.linking import MISSING
 from pipeline.paths import CONFIG_DIR, Layout
-from pipeline.prompts import minify
 from pipeline.rewrite import to_format
 from pipeline.server import is_there, model_digest
 from pipeline.teacher import CallLost, Query

@@ -28,6 +28,7 @@ from typing import NamedTuple
 from pipeline.calendar import read_day
 from pipeline.dsl import can_refuse, conditions_of
 from pipeline.linking import MISSING, TRUTH_NEXT
+from pipeline.names import words_of
 from pipeline.places import CLOCK, DATE, FORMS, Item, Kind, Place, Way, listed
 from pipeline.reading import (
     LEFT_ALONE,
@@ -44,7 +45,6 @@ from pipeline.reading import (
     said_around,
     value_in,
     with_notes,
-    words_of,
 )
 from pipeline.spoken_of import Said
 

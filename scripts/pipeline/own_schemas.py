@@ -9,7 +9,7 @@ from typing import Any
 from pipeline import schema_reader
 from pipeline.asts import SchemaJudge
 from pipeline.instances import NoInstance, Sampler
-from pipeline.prompts import minify
+from pipeline.json_text import minify
 from pipeline.refused_requests import say_refused
 from pipeline.schema_language import SchemaLanguage
 from pipeline.teacher import Query

@@ -19,21 +19,13 @@ from typing import Any
 from pipeline.calendar import today_line
 from pipeline.dsl import answer_schema, condition_branches, conditions_of, describe, program
 from pipeline.glossary import Glossary, glossary_of
+from pipeline.json_text import minify
 from pipeline.linking import linked
-from pipeline.made_up_language import (
-    GLUE,
-    STYLES,
-    Field,
-    Manner,
-    Words,
-    draw_day,
-    draw_number,
-    draw_text,
-    name_in_style,
-    say_day,
-)
+from pipeline.made_up_language import GLUE, Field, Manner, draw_day, draw_number, draw_text, say_day
 from pipeline.made_up_schemas import AnySchema
-from pipeline.prompts import minify, render_content, with_links
+from pipeline.made_up_words import Words
+from pipeline.names import STYLES, name_in_style
+from pipeline.prompts import render_content, with_links
 
 
 @dataclass

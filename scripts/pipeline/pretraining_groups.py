@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline import pretraining_data as data
-from pipeline.made_up_language import Words
+from pipeline.made_up_words import Words
 from pipeline.tiny_gemma import BOS, END, PAD, START
 
 

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from datetime import date
-from decimal import Decimal
 from functools import cache
 from typing import Any
 
 from pipeline.calendar import book, days_said, today_line
 from pipeline.dsl import SchemaField, answer_schema
+from pipeline.json_text import minify
 from pipeline.linking import MISSING, is_off_topic, spellings_said
 from pipeline.outline import outline
 from pipeline.reading import said_around, with_notes
@@ -32,21 +31,6 @@ NAMED = "\nNamed: "
 RULES_VERSION = 16
 """Raised where `reading.py`, `calendar.py`, `linking.py` or `outline.py` finds other days, spellings or outlines
 for a request than before."""
-
-_TEXT_OR_SMALL = re.compile(r'"(?:[^"\\]|\\.)*"|[0-9.]+e-[0-9]+')
-"""A string of JSON, or a number near zero as Python writes it."""
-
-
-def minify(value: Any) -> str:
-    """Compact JSON in the order of its keys: the one spelling of schemas and answers everywhere.
-
-    Numbers near zero are written out (0.000001, not 1e-06): grammars of numbers with bounds know no exponents.
-    """
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    if "e-" not in text:
-        return text
-    written_out = lambda found: found[0] if found[0][0] == '"' else format(Decimal(found[0]), "f")
-    return _TEXT_OR_SMALL.sub(written_out, text)
 
 
 def render_prompt(schema: dict[str, Any], query: str, current_date: str) -> list[dict[str, str]]:

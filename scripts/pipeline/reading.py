@@ -152,12 +152,6 @@ def counts_in(part: str) -> list[tuple[str, str]]:
     return [(match[1], match[2].strip()) for match in found if match] if all(found) else []
 
 
-def words_of(name: str) -> str:
-    """A property's name or an enum's value as words: `dueDate`, `due_date` -> "due date"."""
-    parts = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ").replace("-", " ")
-    return " ".join(parts.lower().split())
-
-
 def lowered(text: str) -> str:
     """Lower case, one apostrophe for all, character by character: what stands where stays."""
     return "".join("'" if c == "\u2019" else c.lower()[0] for c in text)

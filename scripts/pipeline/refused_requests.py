@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.dsl import refusal_of
 from pipeline.instances import WORDS
-from pipeline.made_up_language import Words
+from pipeline.made_up_words import Words
 from pipeline.places import Place
 from pipeline.reading import parts_of
 from pipeline.schema_language import SchemaLanguage

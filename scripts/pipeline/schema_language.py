@@ -17,8 +17,9 @@ from pipeline.calendar import read_day
 from pipeline.dsl import said_for
 from pipeline.json_schemas import properties_in, reachable
 from pipeline.language import say_date
+from pipeline.names import words_of
 from pipeline.places import CLOCK, DATE, Kind, Place, form_of, listed
-from pipeline.reading import lowered, words_of
+from pipeline.reading import lowered
 
 
 @dataclass(frozen=True)
