@@ -87,7 +87,7 @@ def tokenizer() -> Any:
 
 def load_student(args: argparse.Namespace) -> Any:
     """The model with LoRA of rank 16 on all linear layers, made as the stages make it; the same for the same flags."""
-    from pipeline.student import add_lora, load_base, place
+    from pipeline.students.student import add_lora, load_base, place
 
     with tempfile.TemporaryDirectory() as folder:
         base = EMBEDDED_BASE if args.model == "embedded" else Path(folder)

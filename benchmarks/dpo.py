@@ -78,7 +78,7 @@ def ours(args: argparse.Namespace) -> dict[str, Any]:
     model = common.load_student(args)
     from datasets import Dataset
 
-    from pipeline.trainers import GroupDPOTrainer, dpo_config
+    from pipeline.students.trainers import GroupDPOTrainer, dpo_config
     from train_alignment import add_reference
 
     groups = pairs_of(args, model.config.vocab_size)

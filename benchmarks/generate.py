@@ -24,8 +24,8 @@ import common
 
 def prompts_of(args: argparse.Namespace) -> tuple[list[list[int]], list[dict[str, Any]]]:
     """(token ids of the prompts, the schema of each) of the benchmark's rows."""
-    from pipeline import pretraining_data as data
-    from pipeline.pretraining_groups import Encoder
+    from pipeline.embedded_base import pretraining_data as data
+    from pipeline.embedded_base.pretraining_groups import Encoder
 
     encoder = Encoder(common.tokenizer())
     prompts: list[list[int]] = []
@@ -67,8 +67,8 @@ def ours(args: argparse.Namespace) -> dict[str, Any]:
     """Free, then constrained."""
     import torch
 
-    from pipeline.constraints import GrammarCompiler
-    from pipeline.generation import generate
+    from pipeline.schemas.constraints import GrammarCompiler
+    from pipeline.students.generation import generate
 
     model = common.load_model(args.model, args.device).eval()
     prompts, schemas = prompts_of(args)
@@ -102,7 +102,7 @@ def ours(args: argparse.Namespace) -> dict[str, Any]:
 
 def arithmetic_limit(config: Any, prompts: list[list[int]], tokens: int) -> float:
     """How much less arithmetic answers of `tokens` tokens need where each schema's prompts share their beginning."""
-    from pipeline.generation import shared_beginnings
+    from pipeline.students.generation import shared_beginnings
 
     def run(before: int, length: int) -> list[tuple[int, int]]:
         return [(before, length - before), *((length + step, 1) for step in range(tokens - 1))]

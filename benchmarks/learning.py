@@ -63,8 +63,8 @@ TABLES = {
 
 def random_base(folder: Path) -> Path:
     """The embedded base with random weights, made once."""
+    from pipeline.embedded_base.tiny_gemma import build_model
     from pipeline.paths import CONFIG_DIR, EMBEDDED_BASE
-    from pipeline.tiny_gemma import build_model
 
     if not (folder / "config.json").exists():
         recipe = json.loads((CONFIG_DIR / "embedded_base.json").read_text(encoding="utf-8"))

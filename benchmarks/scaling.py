@@ -39,7 +39,7 @@ def separate_loss(model: Any, group: dict[str, Any], batch: int) -> float:
 
 def shared_loss(model: Any, group: dict[str, Any]) -> float:
     """Backward through one shared prefix; the summed loss."""
-    from pipeline.shared_prefix import group_loss, make_group
+    from pipeline.students.shared_prefix import group_loss, make_group
 
     loss, _ = group_loss(model, make_group(group["rows"], group["labels"], 0))
     loss.backward()

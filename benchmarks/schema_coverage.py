@@ -31,14 +31,14 @@ class TooLong(Exception):
 
 def judge_file(name: str, case: dict[str, Any], counts: Counter[str], reasons: Counter[str]) -> None:
     """Count what becomes of one file's schema and instances."""
-    from pipeline import schema_reader
-    from pipeline.asts import SchemaJudge
-    from pipeline.constraints import enforceable, lets_through
     from pipeline.errors import UserError
-    from pipeline.instances import NoInstance, Sampler
-    from pipeline.json_schemas import closed_schema
-    from pipeline.key_order import KeyOrder
-    from pipeline.schema_language import SchemaLanguage
+    from pipeline.schemas.asts import SchemaJudge
+    from pipeline.schemas.constraints import enforceable, lets_through
+    from pipeline.schemas.json_schemas import closed_schema
+    from pipeline.schemas.key_order import KeyOrder
+    from pipeline.teachers import schema_reader
+    from pipeline.teachers.instances import NoInstance, Sampler
+    from pipeline.teachers.schema_language import SchemaLanguage
 
     try:
         schema = closed_schema(name, case["schema"])

@@ -26,10 +26,10 @@ DRAFTS = {
 def main(argv: list[str] | None = None) -> int:
     from jsonschema import Draft202012Validator
 
-    from pipeline.constraints import enforceable, lets_through
     from pipeline.errors import UserError
-    from pipeline.json_schemas import closed_schema
-    from pipeline.key_order import KeyOrder
+    from pipeline.schemas.constraints import enforceable, lets_through
+    from pipeline.schemas.json_schemas import closed_schema
+    from pipeline.schemas.key_order import KeyOrder
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="the suite's folder `tests`")

@@ -57,7 +57,7 @@ def ours(args: argparse.Namespace) -> dict[str, Any]:
     model = common.load_student(args)
     from datasets import Dataset
 
-    from pipeline.trainers import GroupSFTTrainer, sft_config
+    from pipeline.students.trainers import GroupSFTTrainer, sft_config
 
     config = sft_config(tempfile.mkdtemp(), gradient_accumulation_steps=1, **common.trainer_settings(args))
     clock = common.Clock()

@@ -57,9 +57,9 @@ def requests_of(schema_row: dict[str, Any], rng: random.Random) -> Iterator[tupl
 def asked(root: Path, rng: random.Random) -> Iterator[tuple[str, dict[str, Any], str]]:
     """(kind, what is expected, the text of the answer) of every request to the student of a root."""
     from pipeline.artifacts import read_jsonl
-    from pipeline.dsl import refusal_of
-    from pipeline.evaluation import Answerer
-    from pipeline.student import RECORD, Renderer, load_answering, load_tokenizer, place
+    from pipeline.schemas.dsl import refusal_of
+    from pipeline.students.evaluation import Answerer
+    from pipeline.students.student import RECORD, Renderer, load_answering, load_tokenizer, place
 
     found = list(root.glob("student_runs/*/checkpoint-final"))
     if len(found) != 1:
@@ -81,7 +81,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("roots", nargs="+", type=Path, help="output roots of runs with the embedded teacher")
     args = parser.parse_args(argv)
-    from pipeline.json_text import minify
+    from pipeline.schemas.json_text import minify
 
     total, refused, right = Counter(), Counter(), Counter()
     for root in args.roots:

@@ -47,8 +47,8 @@ def read_schema(path: str) -> dict[str, Any]:
 
     A d_02 row counts as its schema. Raises UserError where it is none.
     """
-    from pipeline.dsl import can_refuse, with_refusal
-    from pipeline.json_schemas import closed_schema, read_document
+    from pipeline.schemas.dsl import can_refuse, with_refusal
+    from pipeline.schemas.json_schemas import closed_schema, read_document
 
     if path == "-":
         try:
@@ -106,9 +106,9 @@ class Student:
     """Who answers requests under one schema: the adapter on its base in this process, or a model of a server."""
 
     def __init__(self, options: SimpleNamespace, schema: dict[str, Any], max_new_tokens: int) -> None:
-        from pipeline.asts import SchemaJudge
-        from pipeline.evaluation import make_answerer
-        from pipeline.student import check_adapter, kept_adapter
+        from pipeline.schemas.asts import SchemaJudge
+        from pipeline.students.evaluation import make_answerer
+        from pipeline.students.student import check_adapter, kept_adapter
 
         adapter = None
         if not options.ollama:
@@ -130,7 +130,7 @@ class Student:
         return [self._judged(answer) for answer in made]
 
     def _judged(self, answer: dict[str, Any]) -> Answer:
-        from pipeline.asts import parse_answer
+        from pipeline.schemas.asts import parse_answer
 
         text = answer["text"]
         try:
@@ -144,7 +144,7 @@ class Student:
 
 def show_found(schema: dict[str, Any], request: str, today: date) -> None:
     """Say what rules found in a request."""
-    from pipeline.prompts import with_links
+    from pipeline.requests.prompts import with_links
 
     if (asked := with_links(schema, request, today)) != request:
         print(f"asked: {asked}", file=sys.stderr)

@@ -26,10 +26,10 @@ from pipeline import errors
 from pipeline.artifacts import Stage, content_id, locked, read_jsonl, write_jsonl
 from pipeline.config import parse_options
 from pipeline.errors import UserError
-from pipeline.evaluation import Answerer, batches, decision_rows, load_schemas
 from pipeline.paths import Layout
 from pipeline.progress import progress
-from pipeline.prompts import form_of_rows
+from pipeline.requests.prompts import form_of_rows
+from pipeline.students.evaluation import Answerer, batches, decision_rows, load_schemas
 
 VERSION = 8
 
@@ -38,10 +38,10 @@ def pairs_of_query(
     row: dict[str, Any], schema_row: dict[str, Any], samples: list[dict[str, Any]], judge: Any, most: int
 ) -> list[dict[str, Any]]:
     """At most `most` pairs of one request, of different failures first."""
-    from pipeline.asts import equal_json, failure_of, parse_answer
-    from pipeline.dsl import is_refusal
-    from pipeline.json_text import minify
-    from pipeline.prompts import render_prompt
+    from pipeline.requests.prompts import render_prompt
+    from pipeline.schemas.asts import equal_json, failure_of, parse_answer
+    from pipeline.schemas.dsl import is_refusal
+    from pipeline.schemas.json_text import minify
 
     right: Counter[str] = Counter()
     wrong: dict[str, str] = {}
@@ -82,8 +82,8 @@ def make_pairs(
     """(pairs, counts) from samples of the student."""
     import torch
 
-    from pipeline.asts import SchemaJudges
-    from pipeline.student import Renderer, load_answering, load_tokenizer, place
+    from pipeline.schemas.asts import SchemaJudges
+    from pipeline.students.student import Renderer, load_answering, load_tokenizer, place
 
     schemas = load_schemas(layout.schemas)
     placement = place(options.student)
@@ -120,7 +120,7 @@ def make_pairs(
 def main(argv: list[str] | None = None) -> int:
     options = parse_options(argv, __doc__, ("run", "teacher", "student", "evaluation", "pairs", "alignment"))
     layout = Layout(options.run)
-    from pipeline.student import base_inputs, check_adapter
+    from pipeline.students.student import base_inputs, check_adapter
 
     adapter = Path(options.evaluation.adapter) if options.evaluation.adapter else layout.sft_adapter
     with locked(layout.root, "pairs"):

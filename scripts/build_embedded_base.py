@@ -32,11 +32,11 @@ from statistics import median
 from typing import Any
 
 from pipeline import errors
+from pipeline.embedded_base.pretraining_groups import MEASURED, Encoder, draw_group, stage_of
+from pipeline.embedded_base.tiny_gemma import TOKENIZER_FILES, build_model, deepened, train_tokenizer
 from pipeline.errors import UserError
 from pipeline.paths import CONFIG_DIR, EMBEDDED_BASE
-from pipeline.pretraining_groups import MEASURED, Encoder, draw_group, stage_of
 from pipeline.progress import Progress
-from pipeline.tiny_gemma import TOKENIZER_FILES, build_model, deepened, train_tokenizer
 
 
 def speed_up(model: Any) -> None:
@@ -79,7 +79,7 @@ def exact_match(
     model: Any, encoder: Encoder, seed: str, documents: int, rows: int = 8, kind: str = "schema"
 ) -> list[tuple[str, bool]]:
     """(document, right) for the rows of new documents of a kind, with new words, each answered greedily and whole."""
-    from pipeline.generation import generate
+    from pipeline.students.generation import generate
 
     found = []
     for number in range(documents):
@@ -151,7 +151,7 @@ def train_step(options: dict[str, Any], encoder: Encoder, model: Any, device: st
     """Gradients of one step's groups; counts rows and accuracy into the state; returns the loss of a token."""
     import torch
 
-    from pipeline.shared_prefix import IGNORE, group_loss
+    from pipeline.students.shared_prefix import IGNORE, group_loss
 
     groups = stage_of(options, state["stage"]).get("groups_per_step", options["groups_per_step"])
     drawn = [draw_group(options, encoder, state["stage"], state["step"], slot) for slot in range(groups)]

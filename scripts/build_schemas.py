@@ -28,10 +28,10 @@ from pipeline import errors
 from pipeline.artifacts import Stage, content_id, locked, read_jsonl, write_jsonl
 from pipeline.config import parse_options
 from pipeline.errors import UserError
-from pipeline.json_text import minify
-from pipeline.made_up_words import Words
-from pipeline.names import STYLES, name_in_style, words_of
 from pipeline.paths import Layout
+from pipeline.schemas.json_text import minify
+from pipeline.schemas.names import STYLES, name_in_style, words_of
+from pipeline.teachers.made_up_words import Words
 
 VERSION = 11
 FEW = 8
@@ -84,8 +84,8 @@ def _field(
     rng: random.Random,
 ) -> tuple[dict[str, Any], Any]:  # fmt: skip
     """A field as one schema shows it: (the d_02 row's entry, its SchemaField)."""
-    from pipeline.dsl import SchemaField, operators_for
-    from pipeline.language import operator_phrases
+    from pipeline.schemas.dsl import SchemaField, operators_for
+    from pipeline.teachers.language import operator_phrases
 
     name = name_in_style(spec["name"].replace("_", " "), style)
     possible = operators_for(spec["type"])
@@ -120,9 +120,9 @@ def build_variant(
     spec: dict[str, Any], split: str, options: SimpleNamespace, languages: list[str], rng: random.Random
 ) -> dict[str, Any]:
     """One d_02 row from a domain spec."""
-    from pipeline.dsl import answer_schema, operators
-    from pipeline.embedded_teacher import clashes
-    from pipeline.language import step_phrases
+    from pipeline.schemas.dsl import answer_schema, operators
+    from pipeline.teachers.embedded_teacher import clashes
+    from pipeline.teachers.language import step_phrases
 
     style = rng.choice(STYLES[:-1])
     aliases: dict[str, str] = {}
@@ -222,7 +222,7 @@ def _names_are_free(schema: Any) -> bool:
     Not so with a keyword that couples objects around any that has properties, a reference to a property or beside
     `properties`, or an object as an example or a value.
     """
-    from pipeline.json_schemas import children
+    from pipeline.schemas.json_schemas import children
 
     if not isinstance(schema, dict):
         return True
@@ -241,7 +241,7 @@ def _names_are_free(schema: Any) -> bool:
 
 
 def _variant(schema: Any, rng: random.Random, style: str | None) -> Any:
-    from pipeline.json_schemas import with_children
+    from pipeline.schemas.json_schemas import with_children
 
     if not isinstance(schema, dict):
         return schema
@@ -268,7 +268,7 @@ def _variant(schema: Any, rng: random.Random, style: str | None) -> Any:
 
 def _renamed(schema: Any, name: str, called: str) -> Any:
     """A property's schema whose description lists phrases for what the property is called now."""
-    from pipeline.dsl import describe, described, said_for
+    from pipeline.schemas.dsl import describe, described, said_for
 
     if name == called or not said_for(name, schema):
         return schema
@@ -277,7 +277,7 @@ def _renamed(schema: Any, name: str, called: str) -> Any:
 
 def own_row(name: str, schema: Any, split: str, unenforced: tuple[str, ...]) -> dict[str, Any]:
     """One d_02 row from a user's schema."""
-    from pipeline.dsl import with_refusal
+    from pipeline.schemas.dsl import with_refusal
 
     answer = with_refusal(schema)
     said = schema.get("title") if isinstance(schema, dict) else None
@@ -309,8 +309,8 @@ def own_splits(names: list[str], seed: int) -> dict[str, str]:
 
 def refused_because(schema: Any, renderer: Any, limit: int) -> str | None:
     """Why a schema cannot be learned, or None: nothing satisfies it, or its prompt leaves no room for an answer."""
-    from pipeline.dsl import with_refusal
-    from pipeline.instances import NoInstance, Sampler
+    from pipeline.schemas.dsl import with_refusal
+    from pipeline.teachers.instances import NoInstance, Sampler
 
     try:
         Sampler(schema).sample(random.Random(0))
@@ -324,9 +324,9 @@ def refused_because(schema: Any, renderer: Any, limit: int) -> str | None:
 
 def build_own(schemas: dict[str, Any], options: SimpleNamespace) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """(d_02 rows of a user's schemas and their variants, name -> why it was refused)."""
-    from pipeline.constraints import enforceable
-    from pipeline.dsl import with_refusal
-    from pipeline.student import Renderer, load_tokenizer
+    from pipeline.schemas.constraints import enforceable
+    from pipeline.schemas.dsl import with_refusal
+    from pipeline.students.student import Renderer, load_tokenizer
 
     student = options.student
     renderer = Renderer(load_tokenizer(student.base_model))
@@ -370,8 +370,8 @@ def table_of(rows: list[dict[str, Any]], refused: dict[str, str]) -> str:
 
 def build_from_folder(options: SimpleNamespace, layout: Layout) -> int:
     """d_02 from a folder of the user's own schemas."""
-    from pipeline.json_schemas import read_folder
-    from pipeline.student import base_inputs
+    from pipeline.schemas.json_schemas import read_folder
+    from pipeline.students.student import base_inputs
 
     folder = Path(options.run.schemas)
     facts = {"schemas": {"variants": options.schemas.variants, "train_schemas": options.schemas.train_schemas}}

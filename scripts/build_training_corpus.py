@@ -23,7 +23,7 @@ from pipeline.config import parse_options
 from pipeline.errors import UserError
 from pipeline.paths import Layout
 from pipeline.progress import Progress
-from pipeline.prompts import form_of_rows
+from pipeline.requests.prompts import form_of_rows
 
 VERSION = 5
 SPLITS = ("train", "validation")
@@ -33,7 +33,7 @@ def corpus_rows(
     layout: Layout, renderer: Any, max_seq_length: int, lengths: list[int], dropped: list[tuple[str, int]]
 ) -> Iterator[dict[str, Any]]:
     """The d_04 rows; fills `lengths` with the token lengths of kept rows and `dropped` with (row_id, length)."""
-    from pipeline.prompts import render_completion, render_prompt
+    from pipeline.requests.prompts import render_completion, render_prompt
 
     schemas = {
         row["schema_id"]: row["schema"]
@@ -109,7 +109,7 @@ def main(argv: list[str] | None = None) -> int:
         stage = Stage("corpus", VERSION, layout.root, [layout.corpus], facts, [layout.schemas, layout.dataset])
         if not options.force and stage.up_to_date():
             return 0
-        from pipeline.student import Renderer, load_tokenizer
+        from pipeline.students.student import Renderer, load_tokenizer
 
         renderer = Renderer(load_tokenizer(student.base_model))
         lengths: list[int] = []

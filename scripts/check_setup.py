@@ -40,13 +40,13 @@ def main(argv: list[str] | None = None) -> int:
     stages = set(STAGES[STAGES.index(options.first) : STAGES.index(options.last) + 1])
     with locked(Layout(options.run).root, "runAll.sh"):
         if stages & NEED_STUDENT:
-            from pipeline.student import locate_base
+            from pipeline.students.student import locate_base
 
             locate_base(options.student.base_model)
         asked = stages & NEED_TEACHER if options.evaluation.judge else stages & {"specs", "dataset"}
         if asked and options.teacher.kind == "ollama":
-            from pipeline.ollama_teacher import OllamaTeacher
             from pipeline.server import memory_of
+            from pipeline.teachers.ollama_teacher import OllamaTeacher
 
             teacher, asks = OllamaTeacher(options.teacher, options.run), options.teacher
             if said := memory_of(teacher.client, asks.model, asks.num_ctx, asks.concurrency):

@@ -31,7 +31,10 @@ from pipeline import errors
 from pipeline.artifacts import Stage, content_id, locked, write_json, write_jsonl
 from pipeline.config import parse_options
 from pipeline.errors import UserError
-from pipeline.evaluation import (
+from pipeline.paths import Layout
+from pipeline.progress import Progress
+from pipeline.requests.prompts import form_of_rows
+from pipeline.students.evaluation import (
     batches,
     check_unseen,
     judged,
@@ -42,11 +45,8 @@ from pipeline.evaluation import (
     summarise,
     traits,
 )
-from pipeline.judging import Verdicts, calibrate
-from pipeline.paths import Layout
-from pipeline.progress import Progress
-from pipeline.prompts import form_of_rows
-from pipeline.teacher import make_teacher, teacher_facts
+from pipeline.teachers.judging import Verdicts, calibrate
+from pipeline.teachers.teacher import make_teacher, teacher_facts
 
 VERSION = 10
 
@@ -95,7 +95,7 @@ def kept_results(part: Path, key: str) -> list[dict[str, Any]]:
 
 def served_digest(options: SimpleNamespace) -> str:
     """The digest of the served model, so that another model of the same name is measured again."""
-    from pipeline.served import ServedStudent
+    from pipeline.students.served import ServedStudent
 
     return ServedStudent(options.teacher.host, options.ollama, 0, options.teacher.timeout).digest()
 
@@ -110,7 +110,7 @@ def measure(
     verdict: Verdicts | None,
 ) -> list[dict[str, Any]]:
     """The result rows, each schema's written to `part` as soon as it is answered."""
-    from pipeline.asts import SchemaJudges
+    from pipeline.schemas.asts import SchemaJudges
 
     answerer = make_answerer(
         options, adapter, options.evaluation.max_new_tokens, lambda who: print(f"evaluation: {who}")
@@ -210,7 +210,7 @@ def main(argv: list[str] | None = None) -> int:
     which.add_argument("--ollama", metavar="NAME", help="measure this model of the Ollama server")
     options = parse_options(argv, __doc__, ("run", "teacher", "student", "evaluation"), extra)
     layout = Layout(options.run)
-    from pipeline.student import base_inputs, check_adapter
+    from pipeline.students.student import base_inputs, check_adapter
 
     with locked(layout.root, "evaluation"):
         if options.ollama:

@@ -56,7 +56,7 @@ def merge(
     """
     import torch
 
-    from pipeline.student import Placement, causal_lm, load_base, load_student, place
+    from pipeline.students.student import Placement, causal_lm, load_base, load_student, place
 
     placement = place(options.student)
     whole = Placement("transformers", placement.device, "float32")
@@ -84,7 +84,7 @@ def merge(
 
 def copy_tokenizer(base: Path, folder: Path) -> None:
     """The base's tokenizer files, with `add_bos_token`: without it a served model loses its BOS."""
-    from pipeline.served import SERVED_FILES
+    from pipeline.students.served import SERVED_FILES
 
     for name in (*SERVED_FILES, "chat_template.jinja"):
         if name not in ("config.json", "generation_config.json") and (base / name).exists():
@@ -111,11 +111,11 @@ def bless(
     options: SimpleNamespace, layout: Layout, folder: Path, adapter: Path, rows: list[dict[str, Any]], rounding: float
 ) -> dict[str, Any]:
     """What the served model answers to validation rows, beside the adapter's own answers."""
-    from pipeline.asts import SchemaJudge
-    from pipeline.evaluation import Answerer, by_schema, judged, load_schemas
-    from pipeline.served import ServedAnswerer, ServedStudent
+    from pipeline.schemas.asts import SchemaJudge
     from pipeline.statistics import paired_difference, rate
-    from pipeline.student import Renderer, load_answering, load_tokenizer, place
+    from pipeline.students.evaluation import Answerer, by_schema, judged, load_schemas
+    from pipeline.students.served import ServedAnswerer, ServedStudent
+    from pipeline.students.student import Renderer, load_answering, load_tokenizer, place
 
     export, limit = options.export, options.evaluation.max_new_tokens
     name = export.ollama_name or options.run.name
@@ -169,7 +169,7 @@ def verdict(served: dict[str, Any], largest_drop: float) -> str | None:
 
 def model_card(options: SimpleNamespace, layout: Layout, adapter: Path) -> str:
     """README.md of the export: what it is, how to ask it, what was measured, the base's licence."""
-    from pipeline.prompts import render_prompt
+    from pipeline.requests.prompts import render_prompt
 
     schema = {"type": "object", "properties": {"salePrice": {"type": "number"}}}
     (asked,) = render_prompt(schema, "sale price 20, since monday", "2024-03-17")
@@ -181,7 +181,7 @@ def model_card(options: SimpleNamespace, layout: Layout, adapter: Path) -> str:
         f"LoRA on {base}, merged. Licence of the base: {licence}.", "",
         "    ollama create NAME                                 # in this folder",
         '    uv run python scripts/ask.py --schema FILE --ollama NAME "request"', "",
-        "A program of your own asks it by one user's message in this form (in brackets what `scripts/pipeline/prompts.py` finds "
+        "A program of your own asks it by one user's message in this form (in brackets what `scripts/pipeline/requests/prompts.py` finds "
         "for words of time and of the schema):",
         "", *(f"    {line}" for line in asked["content"].splitlines()), "",
     ]  # fmt: skip
@@ -207,7 +207,7 @@ def main(argv: list[str] | None = None) -> int:
 
     options.evaluation = SimpleNamespace(**complete_sections(Path(options.config))["evaluation"])
     layout = Layout(options.run)
-    from pipeline.student import base_inputs, check_adapter, kept_adapter
+    from pipeline.students.student import base_inputs, check_adapter, kept_adapter
 
     with locked(layout.root, "export"):
         adapter = Path(options.export.adapter) if options.export.adapter else kept_adapter(layout)
@@ -230,9 +230,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def export(options: SimpleNamespace, layout: Layout, stage: Stage, adapter: Path, there: bool) -> int:
     """Write the export, bless it where a server is there, record it; 0, or 2 where it is refused."""
-    from pipeline.evaluation import load_schemas
-    from pipeline.served import modelfile
-    from pipeline.student import Renderer, load_tokenizer, locate_base
+    from pipeline.students.evaluation import load_schemas
+    from pipeline.students.served import modelfile
+    from pipeline.students.student import Renderer, load_tokenizer, locate_base
 
     rows = [r for r in read_jsonl(layout.dataset, "generate_dataset.py") if r["split"] == "validation"]
     rows = rows[: options.export.bless_rows]

@@ -38,12 +38,12 @@ from typing import Any
 from pipeline import errors
 from pipeline.artifacts import Stage, content_id, locked, read_jsonl, write_jsonl
 from pipeline.config import parse_options
-from pipeline.dsl import is_refusal, steps_of
 from pipeline.errors import UserError
-from pipeline.own_examples import read_examples
 from pipeline.paths import Layout
 from pipeline.progress import Progress
-from pipeline.teacher import CallLost, Query, Teacher, make_teacher, teacher_facts
+from pipeline.requests.own_examples import read_examples
+from pipeline.schemas.dsl import is_refusal, steps_of
+from pipeline.teachers.teacher import CallLost, Query, Teacher, make_teacher, teacher_facts
 
 VERSION = 10
 Job = tuple[dict[str, Any], list[tuple[str, int]]]
@@ -153,7 +153,7 @@ def answer_query(
     teacher: Teacher, judge: Any, row: dict[str, Any], query: Query, options: SimpleNamespace
 ) -> tuple[dict[str, Any] | None, int, list[tuple[str, str, str]]]:
     """(AST or None, attempts, rejected answers as (answer, reason, message)) for one request."""
-    from pipeline.asts import parse_answer
+    from pipeline.schemas.asts import parse_answer
 
     rejected: list[tuple[str, str, str]] = []
     votes: dict[str, list[Any]] = {}
@@ -190,7 +190,7 @@ def answer_query(
 
 
 def _text(ast: Any) -> str:
-    from pipeline.json_text import minify
+    from pipeline.schemas.json_text import minify
 
     return minify(ast)
 
@@ -200,8 +200,8 @@ def rows_of_schema(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """(d_03 rows, rejected rows) of one schema; a user's own rows of it come first, `row["examples"]` and
     `row["held_out"]`."""
-    from pipeline.asts import SchemaJudge
-    from pipeline.key_order import KeyOrder
+    from pipeline.schemas.asts import SchemaJudge
+    from pipeline.schemas.key_order import KeyOrder
 
     judge, order = SchemaJudge(row["schema"]), KeyOrder(row["schema"])
     each = each_language(wanted, run)

@@ -19,17 +19,17 @@ from typing import Any
 from pipeline import errors
 from pipeline.artifacts import Stage, content_id, locked, read_jsonl, write_jsonl
 from pipeline.config import parse_options
-from pipeline.dsl import problem_of
 from pipeline.errors import UserError
 from pipeline.paths import Layout, resolve
 from pipeline.progress import progress
+from pipeline.schemas.dsl import problem_of
 
 VERSION = 1
 
 
 def make_specs(options: SimpleNamespace, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The d_01 rows of these entries. Raises UserError where a spec is unusable."""
-    from pipeline.teacher import make_teacher
+    from pipeline.teachers.teacher import make_teacher
 
     teacher = make_teacher(options.teacher, options.run)
     rows = []
@@ -45,7 +45,7 @@ def make_specs(options: SimpleNamespace, entries: list[dict[str, Any]]) -> list[
 
 def main(argv: list[str] | None = None) -> int:
     options = parse_options(argv, __doc__, ("run", "teacher", "domain_specs"))
-    from pipeline.teacher import teacher_facts
+    from pipeline.teachers.teacher import teacher_facts
 
     layout = Layout(options.run)
     if options.run.schemas:

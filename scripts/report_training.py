@@ -22,8 +22,8 @@ from pipeline import errors
 from pipeline.artifacts import Stage, locked, read_jsonl, write_json
 from pipeline.config import parse_options, read_json_object
 from pipeline.errors import UserError
-from pipeline.json_text import minify
 from pipeline.paths import Layout
+from pipeline.schemas.json_text import minify
 from pipeline.statistics import paired_difference
 from pipeline.tables import percent
 

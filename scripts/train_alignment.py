@@ -24,17 +24,17 @@ from typing import Any
 from pipeline import errors
 from pipeline.artifacts import Stage, locked, read_jsonl, write_json, write_jsonl
 from pipeline.config import parse_options
-from pipeline.evaluation import Answerer, batches, decision_rows, judged, load_schemas
 from pipeline.paths import Layout
 from pipeline.progress import progress
 from pipeline.statistics import paired_difference
+from pipeline.students.evaluation import Answerer, batches, decision_rows, judged, load_schemas
 
 VERSION = 4
 
 
 def make_groups(pairs: list[dict[str, Any]], renderer: Any, size: int) -> list[dict[str, Any]]:
     """Groups of at most `size` pairs of one schema; rows alternate between chosen and rejected."""
-    from pipeline.shared_prefix import IGNORE
+    from pipeline.students.shared_prefix import IGNORE
 
     schemas: dict[str, list[dict[str, Any]]] = {}
     for pair in pairs:
@@ -58,8 +58,8 @@ def add_reference(groups: list[dict[str, Any]], model: Any, pad_id: int) -> None
     """Write the policy's log-probability of every row into the groups, as they are before training."""
     import torch
 
-    from pipeline.shared_prefix import make_group
-    from pipeline.trainers import pair_log_probabilities
+    from pipeline.students.shared_prefix import make_group
+    from pipeline.students.trainers import pair_log_probabilities
 
     model.eval()
     with torch.no_grad():
@@ -72,7 +72,7 @@ def align(
     options: SimpleNamespace, layout: Layout, adapter: Path, pairs: list[dict[str, Any]]
 ) -> tuple[Any, dict[str, Any]]:
     """Train and save the adapter; returns (renderer, counts)."""
-    from pipeline.student import (
+    from pipeline.students.student import (
         Renderer,
         causal_lm,
         holds_all_weights,
@@ -97,7 +97,7 @@ def align(
     import torch
     from datasets import Dataset
 
-    from pipeline.trainers import GroupDPOTrainer, MetricsFile, dpo_config
+    from pipeline.students.trainers import GroupDPOTrainer, MetricsFile, dpo_config
 
     groups = make_groups(pairs, renderer, settings.pairs_per_group)
     add_reference(groups, causal_lm(model), tokenizer.pad_token_id)
@@ -133,8 +133,8 @@ def passes(
     schemas: dict[str, dict[str, Any]],
 ) -> dict[str, bool]:
     """row_id -> whether the adapter's greedy free answer means what is expected."""
-    from pipeline.asts import SchemaJudges
-    from pipeline.student import load_answering, place
+    from pipeline.schemas.asts import SchemaJudges
+    from pipeline.students.student import load_answering, place
 
     settings = options.evaluation
     model = load_answering(options.student, place(options.student), adapter)
@@ -170,7 +170,7 @@ def decide(
 def main(argv: list[str] | None = None) -> int:
     options = parse_options(argv, __doc__, ("run", "teacher", "student", "evaluation", "pairs", "alignment"))
     layout = Layout(options.run)
-    from pipeline.student import base_inputs, check_adapter
+    from pipeline.students.student import base_inputs, check_adapter
 
     adapter = Path(options.evaluation.adapter) if options.evaluation.adapter else layout.sft_adapter
     with locked(layout.root, "alignment"):

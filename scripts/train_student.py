@@ -83,7 +83,7 @@ def encode_group(rows: list[dict[str, Any]], renderer: Any, limit: int) -> dict[
 
     Rows that would be cut, or have nothing to learn from, raise UserError.
     """
-    from pipeline.shared_prefix import IGNORE
+    from pipeline.students.shared_prefix import IGNORE
 
     group: dict[str, Any] = {"rows": [], "labels": [], "row_ids": []}
     for row in rows:
@@ -117,7 +117,7 @@ def grouped_rows(corpus: Path, groups: list[list[int]], renderer: Any, limit: in
 def supervised_tokens(groups: Any) -> tuple[int, int]:
     """(tokens with a label, the most of one row) of all groups; that each is made once shows that every row can be."""
     from pipeline.progress import progress
-    from pipeline.shared_prefix import IGNORE
+    from pipeline.students.shared_prefix import IGNORE
 
     total = longest = 0
     for number in progress(range(len(groups)), "groups checked"):
@@ -128,9 +128,9 @@ def supervised_tokens(groups: Any) -> tuple[int, int]:
 
 def generated_exact_match(layout: Layout, renderer: Any, count: int, max_new_tokens: int) -> Any:
     """A function that answers a few validation rows with a model and returns their exact match."""
-    from pipeline.asts import equal_json, parse_answer
-    from pipeline.evaluation import batches, load_schemas
-    from pipeline.generation import generate
+    from pipeline.schemas.asts import equal_json, parse_answer
+    from pipeline.students.evaluation import batches, load_schemas
+    from pipeline.students.generation import generate
 
     schemas = load_schemas(layout.schemas)
     rows = [r for r in read_jsonl(layout.dataset, "generate_dataset.py") if r["split"] == "validation"]
@@ -199,7 +199,7 @@ def run_config(options: SimpleNamespace, stage: Stage, placement: Any, extra: di
 
 def training_arguments(options: SimpleNamespace, layout: Layout, placement: Any, groups: int, validated: bool) -> Any:
     """The SFTConfig of these options: steps from the epochs, evaluations spread evenly, the best checkpoint kept."""
-    from pipeline.trainers import sft_config
+    from pipeline.students.trainers import sft_config
 
     training, run = options.training, options.run
     world = processes()
@@ -236,7 +236,7 @@ def training_arguments(options: SimpleNamespace, layout: Layout, placement: Any,
 
 def counts_of(trainer: Any, groups: list[list[int]], supervised: int) -> dict[str, Any]:
     """What was trained on, and where it ended, for the record and the report."""
-    from pipeline.student import causal_lm
+    from pipeline.students.student import causal_lm
 
     measured = [e["eval_exact_match"] for e in trainer.state.log_history if "eval_exact_match" in e]
     return {
@@ -253,7 +253,7 @@ def counts_of(trainer: Any, groups: list[list[int]], supervised: int) -> dict[st
 
 def train(options: SimpleNamespace, layout: Layout, stage: Stage, places: dict[str, list[Place]]) -> dict[str, Any]:
     """Train, write the adapter, the metrics and the run's config; returns counts for the record."""
-    from pipeline.student import Renderer, add_lora, load_base, load_tokenizer, place, save_adapter
+    from pipeline.students.student import Renderer, add_lora, load_base, load_tokenizer, place, save_adapter
 
     training, student, run = options.training, options.student, options.run
     placement = place(student, trains=True, whole=training.lora_rank == 0)
@@ -269,7 +269,7 @@ def train(options: SimpleNamespace, layout: Layout, stage: Stage, places: dict[s
     import torch
     from transformers import EarlyStoppingCallback
 
-    from pipeline.trainers import GroupSFTTrainer, MetricsFile
+    from pipeline.students.trainers import GroupSFTTrainer, MetricsFile
 
     renderer = Renderer(tokenizer)
     groups, validation = (
@@ -316,7 +316,7 @@ def train(options: SimpleNamespace, layout: Layout, stage: Stage, places: dict[s
 def main(argv: list[str] | None = None) -> int:
     options = parse_options(argv, __doc__, ("run", "student", "training"))
     layout = Layout(options.run)
-    from pipeline.student import base_inputs, model_facts
+    from pipeline.students.student import base_inputs, model_facts
 
     ignored = ("resume",)
     facts = {

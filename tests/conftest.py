@@ -42,7 +42,7 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
     from transformers import AutoTokenizer
 
-    from pipeline import tiny_gemma
+    from pipeline.embedded_base import tiny_gemma
 
     folder = tmp_path_factory.mktemp("tiny_base")
     tiny_gemma.train_tokenizer(TINY, folder)
@@ -60,7 +60,7 @@ def tiny_student(tiny_base: Path) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
-    from pipeline.student import Renderer, load_tokenizer
+    from pipeline.students.student import Renderer, load_tokenizer
 
     model = AutoModelForCausalLM.from_pretrained(tiny_base, dtype=torch.float32).eval()
     return SimpleNamespace(model=model, renderer=Renderer(load_tokenizer(str(tiny_base))))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from pipeline.json_text import minify
+from pipeline.schemas.json_text import minify
 
 
 class Server:

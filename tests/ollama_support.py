@@ -66,6 +66,6 @@ class Server:
     def make_base(self, name: str, context: int = 4096) -> None:
         """Make the shipped base a model of this server."""
         from pipeline.paths import EMBEDDED_BASE
-        from pipeline.served import ServedStudent
+        from pipeline.students.served import ServedStudent
 
         ServedStudent(self.host, name, context, 120).create(EMBEDDED_BASE)

@@ -15,8 +15,8 @@ def make_sentencepiece_base(folder: Path, tiny: dict[str, Any]) -> None:
     import sentencepiece
     from transformers import GemmaTokenizer
 
-    from pipeline import pretraining_data as data
-    from pipeline import tiny_gemma
+    from pipeline.embedded_base import pretraining_data as data
+    from pipeline.embedded_base import tiny_gemma
 
     documents = [data.schema_document(random.Random(number), 3) for number in range(60)]
     texts = [text for document in documents for row in document.rows for text in row]

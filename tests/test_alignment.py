@@ -12,15 +12,15 @@ from test_shared_prefix import plain_loss, rows_with_prefix
 from tests_support import make_schemas
 
 from build_alignment_pairs import pairs_of_query
-from pipeline.asts import SchemaJudges
-from pipeline.dsl import conditions_of, program, refusal, refusal_of
-from pipeline.json_text import minify
-from pipeline.student import LORA_TARGETS, causal_lm
+from pipeline.schemas.asts import SchemaJudges
+from pipeline.schemas.dsl import conditions_of, program, refusal, refusal_of
+from pipeline.schemas.json_text import minify
+from pipeline.students.student import LORA_TARGETS, causal_lm
 from train_alignment import add_reference
 
 
 def trainer_of(student, method, folder, sft_weight=0.5):
-    from pipeline.trainers import GroupDPOTrainer, dpo_config
+    from pipeline.students.trainers import GroupDPOTrainer, dpo_config
 
     rows, labels = rows_with_prefix(60, [20, 9, 15, 30])
     groups = [{"rows": rows, "labels": labels, "row_ids": ["a", "b"]}]

@@ -13,8 +13,8 @@ from tests_support import config_for, make_adapter, rows_of
 
 import ask
 from pipeline.errors import UserError
-from pipeline.own_examples import read_examples
 from pipeline.paths import EMBEDDED_BASE
+from pipeline.requests.own_examples import read_examples
 
 DAY = "2024-03-17"
 

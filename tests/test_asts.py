@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests_support import dataset_options, make_schemas
 
-from pipeline.asts import SchemaJudge, broken_rule, equal_json, failure_of, parse_answer
-from pipeline.dsl import program, refusal
-from pipeline.embedded_teacher import EmbeddedTeacher
-from pipeline.json_text import minify
+from pipeline.schemas.asts import SchemaJudge, broken_rule, equal_json, failure_of, parse_answer
+from pipeline.schemas.dsl import program, refusal
+from pipeline.schemas.json_text import minify
+from pipeline.teachers.embedded_teacher import EmbeddedTeacher
 
 
 def sampled(seed: int) -> tuple[SchemaJudge, dict]:

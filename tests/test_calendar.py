@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.calendar import annotated, book, periods, read_day, span_of, written_span
-from pipeline.language import Speaker, phrase_book, say_date
+from pipeline.requests.calendar import annotated, book, periods, read_day, span_of, written_span
+from pipeline.teachers.language import Speaker, phrase_book, say_date
 
 TODAY = date(2024, 3, 17)  # a sunday
 DAYS = st.dates(date(1990, 1, 1), date(2090, 1, 1))

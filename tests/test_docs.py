@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 
@@ -75,5 +76,19 @@ def test_outputs_and_caches_stay_out_of_git():
 
 def test_every_script_and_shared_room_is_on_the_map():
     text = (ROOT / "AGENTS.md").read_text(encoding="utf-8")
-    for path in [*(ROOT / "scripts").glob("*.py"), *(ROOT / "scripts/pipeline").glob("*.py")]:
+    for path in (ROOT / "scripts").rglob("*.py"):
         assert path.name == "__init__.py" or f"`{path.name}`" in text, path.name
+
+
+def test_a_package_imports_from_those_above_it_alone():
+    """The order stands in `scripts/pipeline/__init__.py`."""
+    shared = ROOT / "scripts" / "pipeline"
+    line = next(line for line in (shared / "__init__.py").read_text(encoding="utf-8").splitlines() if " <- " in line)
+    order = line.split(" <- ")
+    assert {path.parent.name for path in shared.glob("*/__init__.py")} == set(order[1:])
+    for path in shared.rglob("*.py"):
+        above = order[: order.index(path.parent.name)] if path.parent != shared else []
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pipeline"):
+                for package in set(order[1:]) & {*node.module.split("."), *(alias.name for alias in node.names)}:
+                    assert package in above or package == path.parent.name, f"{path.name} imports {node.module}"

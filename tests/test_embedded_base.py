@@ -12,18 +12,18 @@ from conftest import ROOT, TINY
 from tests_support import domain_specs
 
 import build_embedded_base as builder
-from pipeline import pretraining_data as data
-from pipeline import pretraining_groups, tiny_gemma
-from pipeline.dsl import reason_of
+from pipeline.embedded_base import pretraining_data as data
+from pipeline.embedded_base import pretraining_groups, tiny_gemma
+from pipeline.embedded_base.made_up_language import Manner, known_words, separators
+from pipeline.embedded_base.made_up_schemas import ANDS, LINKS
 from pipeline.errors import UserError
-from pipeline.language import phrase_book
-from pipeline.linking import MISSING
-from pipeline.made_up_language import Manner, known_words, separators
-from pipeline.made_up_schemas import ANDS, LINKS
-from pipeline.made_up_words import Words
-from pipeline.names import words_of
 from pipeline.paths import EMBEDDED_BASE
-from pipeline.schema_language import RESERVED
+from pipeline.requests.linking import MISSING
+from pipeline.schemas.dsl import reason_of
+from pipeline.schemas.names import words_of
+from pipeline.teachers.language import phrase_book
+from pipeline.teachers.made_up_words import Words
+from pipeline.teachers.schema_language import RESERVED
 
 RECIPE = json.loads((ROOT / "config/embedded_base.json").read_text(encoding="utf-8"))
 
@@ -94,7 +94,7 @@ def test_documents_are_the_same_for_the_same_seed():
 
 
 def test_schema_documents_answer_with_instances_of_their_schema():
-    from pipeline.asts import SchemaJudge
+    from pipeline.schemas.asts import SchemaJudge
 
     for number in range(40):
         document = data.schema_document(random.Random(number), 3, short=number % 2 == 1)
@@ -104,7 +104,7 @@ def test_schema_documents_answer_with_instances_of_their_schema():
 
 
 def test_documents_of_any_schema_are_answered_in_its_order_whatever_the_request_s():
-    from pipeline.asts import SchemaJudge
+    from pipeline.schemas.asts import SchemaJudge
 
     refused = nested = reordered = 0
     for number in range(40):
@@ -125,7 +125,7 @@ def test_documents_of_any_schema_are_answered_in_its_order_whatever_the_request_
 
 
 def test_documents_of_any_schema_say_other_words_for_names_where_descriptions_list_them_and_leave_names_out():
-    from pipeline.dsl import said_for
+    from pipeline.schemas.dsl import said_for
 
     other = left_out = 0
     for number in range(60):
@@ -242,7 +242,7 @@ def test_a_time_span_is_answered_by_the_days_behind_it_and_conditions_by_the_sch
 
 
 def test_a_date_among_the_conditions_of_a_document_has_its_day_behind_it_as_in_a_prompt():
-    from pipeline.calendar import read_day
+    from pipeline.requests.calendar import read_day
 
     dated = 0
     for prompt, answer in data.timed_rows(random.Random(6), 200).rows:
@@ -420,7 +420,7 @@ def test_a_prompt_has_one_bos_and_a_completion_ends_the_turn(tiny_student, schem
 
 
 def test_training_and_use_see_the_same_tokens(tiny_student, schema_rows):
-    from pipeline.prompts import render_completion, render_prompt
+    from pipeline.requests.prompts import render_completion, render_prompt
 
     renderer, schema = tiny_student.renderer, schema_rows[0]["schema"]
     messages = render_prompt(schema, "a request", "2024-03-17")
@@ -530,7 +530,7 @@ def test_the_shipped_base_is_small_safe_and_checked(shipped, tmp_path):
     import shutil
 
     from pipeline.errors import UserError
-    from pipeline.student import check_embedded_base, locate_base
+    from pipeline.students.student import check_embedded_base, locate_base
 
     assert sum(p.stat().st_size for p in shipped.iterdir()) <= 16 * 2**20
     assert locate_base("assets/embedded_base").resolve() == shipped

@@ -11,9 +11,9 @@ import pytest
 import torch
 from tests_support import dataset_options
 
-from pipeline.asts import SchemaJudge
-from pipeline.embedded_teacher import EmbeddedTeacher
-from pipeline.generation import generate
+from pipeline.schemas.asts import SchemaJudge
+from pipeline.students.generation import generate
+from pipeline.teachers.embedded_teacher import EmbeddedTeacher
 
 
 def plain_greedy(model, prompt: list[int], end_ids: set[int], limit: int) -> list[int]:
@@ -48,7 +48,7 @@ def test_prefixes_are_read_once_or_repeated_in_pieces_or_whole_with_the_same_ans
 ):
     """Attention over a prefix kept once, over it in pieces of rows, and over copies of it (where Unsloth's is in
     place)."""
-    from pipeline import generation
+    from pipeline.students import generation
 
     run = lambda: generate(tiny_student.model, prompts, end_ids=set(), max_new_tokens=12)
     once = run()
@@ -69,7 +69,7 @@ def test_prefixes_are_read_once_or_repeated_in_pieces_or_whole_with_the_same_ans
 @pytest.mark.parametrize("own", [[3, 9, 40], [60, 120, 90]])
 def test_hidden_states_are_those_of_single_rows_however_far_the_window_reaches(tiny_student, prefix, own, monkeypatch):
     """A window of 48: it sees a prefix whole, its end or nothing of it, from some of a row's positions or all."""
-    from pipeline import generation
+    from pipeline.students import generation
 
     rng = random.Random(f"{prefix}-{own}")
     draw = lambda count: [rng.randrange(100, 2000) for _ in range(count)]
@@ -89,7 +89,7 @@ def test_hidden_states_are_those_of_single_rows_however_far_the_window_reaches(t
 @pytest.mark.parametrize("dtype, near", [(torch.float32, 1e-5), (torch.bfloat16, 0.03)])
 @pytest.mark.parametrize("masked", [False, True])
 def test_the_kernel_of_the_cpu_and_the_steps_that_other_devices_take_attend_alike(dtype, near, masked):
-    from pipeline.generation import _attended, _attended_in_steps
+    from pipeline.students.generation import _attended, _attended_in_steps
 
     torch.manual_seed(0)
     draw = lambda *shape: torch.randn(shape).to(dtype)
@@ -103,7 +103,7 @@ def test_the_kernel_of_the_cpu_and_the_steps_that_other_devices_take_attend_alik
 
 
 def test_a_batch_on_a_device_without_a_kernel_of_its_own_has_the_same_answers(tiny_student, prompts, monkeypatch):
-    from pipeline import generation
+    from pipeline.students import generation
 
     run = lambda: generate(tiny_student.model, prompts, end_ids=set(), max_new_tokens=12)
     usual = run()
@@ -143,7 +143,7 @@ def test_prompts_run_beside_others_of_like_length_and_once_for_all_their_rows(ti
 
 
 def test_a_step_is_as_wide_as_leaves_little_padding():
-    from pipeline.generation import MOST_FORCED, _step_width
+    from pipeline.students.generation import MOST_FORCED, _step_width
 
     assert _step_width([1] * 48 + [12] * 48) == 2
     assert _step_width([12] * 48) == 12
@@ -181,7 +181,7 @@ def test_sampling_is_the_same_for_the_same_seed(tiny_student, prompts):
 
 def test_constrained_answers_of_an_untrained_model_satisfy_the_schema(tiny_student):
     """A schema that leaves much open and no way to go on for ever, so that every answer ends."""
-    from pipeline.evaluation import Answerer
+    from pipeline.students.evaluation import Answerer
 
     step = {
         "type": "object",
@@ -214,7 +214,7 @@ def test_constrained_answers_of_an_untrained_model_satisfy_the_schema(tiny_stude
 
 
 def test_free_and_constrained_answers_of_one_batch_are_those_of_batches_of_their_own(tiny_student, schema_rows):
-    from pipeline.evaluation import Answerer
+    from pipeline.students.evaluation import Answerer
 
     answerer = Answerer(tiny_student.model, tiny_student.renderer, max_new_tokens=40)
     rows = [{"query": f"request {index}", "current_date": "2024-03-17"} for index in range(4)]
@@ -233,11 +233,11 @@ def test_a_bound_row_is_decoded_only_where_its_free_answer_leaves_the_grammar(mo
     not."""
     from types import SimpleNamespace
 
-    from pipeline import generation
     from pipeline.artifacts import read_jsonl
-    from pipeline.evaluation import GOLD_REQUESTS, GOLD_SCHEMAS, Answerer, load_schemas
     from pipeline.paths import EMBEDDED_BASE
-    from pipeline.student import Renderer, load_answering, load_tokenizer, place
+    from pipeline.students import generation
+    from pipeline.students.evaluation import GOLD_REQUESTS, GOLD_SCHEMAS, Answerer, load_schemas
+    from pipeline.students.student import Renderer, load_answering, load_tokenizer, place
 
     schemas, rows = load_schemas(GOLD_SCHEMAS), list(read_jsonl(GOLD_REQUESTS, ""))[:40]
     mine = [schemas[row["schema_id"]] for row in rows]
@@ -268,7 +268,7 @@ def test_a_bound_row_is_decoded_only_where_its_free_answer_leaves_the_grammar(mo
 
 def test_forced_tokens_give_the_text_of_the_plain_constrained_loop(tiny_student, schema_rows, monkeypatch):
     """The same masks, one forward pass a token: forced tokens change the number of passes, not the text."""
-    from pipeline.constraints import GrammarCompiler, GrammarConstraint
+    from pipeline.schemas.constraints import GrammarCompiler, GrammarConstraint
 
     end = next(iter(tiny_student.renderer.end_ids))
     compiler = GrammarCompiler(tiny_student.renderer.tokenizer, end)
@@ -299,7 +299,7 @@ def test_forced_tokens_give_the_text_of_the_plain_constrained_loop(tiny_student,
 def test_positions_make_the_masks_wherever_padding_lies():
     from types import SimpleNamespace
 
-    from pipeline.generation import _masks
+    from pipeline.students.generation import _masks
 
     columns = torch.tensor([[0, 1, -1, 2, 3]])
     masks = _masks(SimpleNamespace(sliding_window=2), columns, torch.tensor([[3]]))
@@ -308,7 +308,7 @@ def test_positions_make_the_masks_wherever_padding_lies():
 
 
 def test_the_grammar_accepts_every_answer_of_the_teacher(tiny_student, schema_rows):
-    from pipeline.constraints import GrammarCompiler
+    from pipeline.schemas.constraints import GrammarCompiler
 
     end = next(iter(tiny_student.renderer.end_ids))
     compiler = GrammarCompiler(tiny_student.renderer.tokenizer, end)
@@ -326,7 +326,15 @@ def test_the_grammar_accepts_every_answer_of_the_teacher(tiny_student, schema_ro
 def test_a_merged_adapter_answers_as_it_does_beside_its_base(tiny_base, tiny_student, prompts, tmp_path):
     from types import SimpleNamespace
 
-    from pipeline.student import add_lora, causal_lm, load_answering, load_base, load_student, place, save_adapter
+    from pipeline.students.student import (
+        add_lora,
+        causal_lm,
+        load_answering,
+        load_base,
+        load_student,
+        place,
+        save_adapter,
+    )
 
     student = SimpleNamespace(base_model=str(tiny_base), backend="transformers", device="cpu", max_seq_length=4096)
     placement = place(student)

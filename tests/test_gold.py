@@ -9,12 +9,12 @@ from collections import Counter
 import pytest
 from tests_support import config_for, domain_specs, ok, refused, rows_of
 
-from pipeline.asts import SchemaJudge
-from pipeline.calendar import periods
-from pipeline.dsl import conditions_of, described, step_phrases_of
-from pipeline.evaluation import GOLD_REQUESTS, GOLD_SCHEMAS
-from pipeline.language import operator_phrases, step_phrases
 from pipeline.paths import CONFIG_DIR
+from pipeline.requests.calendar import periods
+from pipeline.schemas.asts import SchemaJudge
+from pipeline.schemas.dsl import conditions_of, described, step_phrases_of
+from pipeline.students.evaluation import GOLD_REQUESTS, GOLD_SCHEMAS
+from pipeline.teachers.language import operator_phrases, step_phrases
 
 SCHEMAS = {row["schema_id"]: row for row in rows_of(GOLD_SCHEMAS)}
 ROWS = rows_of(GOLD_REQUESTS)
@@ -84,7 +84,7 @@ def test_the_prompt_says_the_days_of_every_timeframe():
     """They were read when the phrases of config/calendar.json were written: no measure of what it knows of others."""
     from datetime import date
 
-    from pipeline.calendar import annotated
+    from pipeline.requests.calendar import annotated
 
     for row in ROWS:
         if span := row["ast"].get("timeframe"):

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.asts import SchemaJudge
-from pipeline.dsl import SchemaField, answer_schema, program
-from pipeline.judging import calibrate, corrected, right, wrong
+from pipeline.schemas.asts import SchemaJudge
+from pipeline.schemas.dsl import SchemaField, answer_schema, program
+from pipeline.teachers.judging import calibrate, corrected, right, wrong
 
 SCHEMA = answer_schema(
     [

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests_support import dataset_options, make_schemas
 
-from pipeline.asts import SchemaJudge, parse_answer
-from pipeline.embedded_teacher import EmbeddedTeacher
-from pipeline.language import Speaker, make_typo, operator_phrases, step_phrases
-from pipeline.reading import one_edit_apart
-from pipeline.teacher import Query
+from pipeline.requests.reading import one_edit_apart
+from pipeline.schemas.asts import SchemaJudge, parse_answer
+from pipeline.teachers.embedded_teacher import EmbeddedTeacher
+from pipeline.teachers.language import Speaker, make_typo, operator_phrases, step_phrases
+from pipeline.teachers.teacher import Query
 
 TODAY = date(2024, 3, 17)
 

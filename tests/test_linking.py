@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests_support import dataset_options, make_schemas
 
-from pipeline import reading
-from pipeline.dsl import SchemaField, answer_schema, with_refusal
-from pipeline.embedded_teacher import EmbeddedTeacher
-from pipeline.json_text import minify
-from pipeline.linking import linked
-from pipeline.prompts import with_links
+from pipeline.requests import reading
+from pipeline.requests.linking import linked
+from pipeline.requests.prompts import with_links
+from pipeline.schemas.dsl import SchemaField, answer_schema, with_refusal
+from pipeline.schemas.json_text import minify
+from pipeline.teachers.embedded_teacher import EmbeddedTeacher
 
 NUMBERS = {"greater": "gt", "at_least": "min", "equals": "eq"}
 SCHEMA = minify(

@@ -16,7 +16,7 @@ from conftest import ROOT, run_script
 from ollama_support import BASE, BINARY, MISSING, Server
 from tests_support import config_for, make_adapter, ok, refused, rows_of
 
-from pipeline.served import ServedStudent
+from pipeline.students.served import ServedStudent
 
 pytestmark = [
     pytest.mark.ollama,
@@ -85,7 +85,7 @@ def test_the_modelfile_makes_the_same_model_by_hand(run, exported, server):
 def test_the_served_template_is_the_tokenizers_with_system_and_earlier_turns(exported, server):
     from ollama import Client
 
-    from pipeline.student import load_tokenizer
+    from pipeline.students.student import load_tokenizer
 
     tokenizer = load_tokenizer(BASE)
     chats = [

@@ -13,12 +13,12 @@ from conftest import ROOT
 from odd_server import Server, drops, fails, says
 from tests_support import dataset_options, make_schemas
 
-from pipeline.asts import SchemaJudge
 from pipeline.config import DEFAULTS, complete_sections
 from pipeline.errors import UserError
-from pipeline.json_text import minify
-from pipeline.ollama_teacher import OllamaTeacher
-from pipeline.teacher import CallLost, Query
+from pipeline.schemas.asts import SchemaJudge
+from pipeline.schemas.json_text import minify
+from pipeline.teachers.ollama_teacher import OllamaTeacher
+from pipeline.teachers.teacher import CallLost, Query
 
 GOOD = {"refusal": {"reason": "r", "suggestion": "s"}}
 

@@ -11,14 +11,14 @@ from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import own_schemas
-from pipeline.dsl import SchemaField, answer_schema, with_refusal
-from pipeline.json_schemas import read_folder
-from pipeline.key_order import KeyOrder
-from pipeline.made_up_schemas import AnySchema
-from pipeline.made_up_words import Words
-from pipeline.prompts import NAMED, REQUEST, render_prompt, with_links
-from pipeline.reading import QUOTED, parts_of, value_in
+from pipeline.embedded_base.made_up_schemas import AnySchema
+from pipeline.requests.prompts import NAMED, REQUEST, render_prompt, with_links
+from pipeline.requests.reading import QUOTED, parts_of, value_in
+from pipeline.schemas.dsl import SchemaField, answer_schema, with_refusal
+from pipeline.schemas.json_schemas import read_folder
+from pipeline.schemas.key_order import KeyOrder
+from pipeline.teachers import own_schemas
+from pipeline.teachers.made_up_words import Words
 
 EXAMPLES = ROOT / "examples"
 TODAY = date(2024, 3, 17)

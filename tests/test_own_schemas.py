@@ -21,22 +21,22 @@ from tests_support import config_for, rows_of
 
 from build_schemas import variant_of
 from generate_dataset import wanted_rows
-from pipeline import own_schemas, schema_reader
-from pipeline.asts import SchemaJudge
-from pipeline.constraints import enforceable, lets_through
-from pipeline.dsl import with_refusal
 from pipeline.errors import UserError
-from pipeline.instances import WORDS, NoInstance, Sampler, matching, text_of
-from pipeline.json_schemas import closed_schema, read_folder
-from pipeline.json_text import minify
-from pipeline.key_order import KeyOrder
-from pipeline.made_up_words import Words
-from pipeline.names import words_of
-from pipeline.own_examples import read_examples
-from pipeline.reading import said_around
-from pipeline.refused_requests import is_off_topic, say_refused
-from pipeline.rewrite import named_only
-from pipeline.schema_language import TONGUES, SchemaLanguage
+from pipeline.requests.own_examples import read_examples
+from pipeline.requests.reading import said_around
+from pipeline.schemas.asts import SchemaJudge
+from pipeline.schemas.constraints import enforceable, lets_through
+from pipeline.schemas.dsl import with_refusal
+from pipeline.schemas.json_schemas import closed_schema, read_folder
+from pipeline.schemas.json_text import minify
+from pipeline.schemas.key_order import KeyOrder
+from pipeline.schemas.names import words_of
+from pipeline.schemas.rewrite import named_only
+from pipeline.teachers import own_schemas, schema_reader
+from pipeline.teachers.instances import WORDS, NoInstance, Sampler, matching, text_of
+from pipeline.teachers.made_up_words import Words
+from pipeline.teachers.refused_requests import is_off_topic, say_refused
+from pipeline.teachers.schema_language import TONGUES, SchemaLanguage
 
 EXAMPLES = ROOT / "examples"
 

@@ -10,10 +10,10 @@ from conftest import TINY
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.constraints import lets_through
-from pipeline.json_text import minify
-from pipeline.prompts import REQUEST, render_prompt
-from pipeline.student import Renderer, load_tokenizer
+from pipeline.requests.prompts import REQUEST, render_prompt
+from pipeline.schemas.constraints import lets_through
+from pipeline.schemas.json_text import minify
+from pipeline.students.student import Renderer, load_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_a_grammar_with_bounds_lets_small_numbers_through_as_they_are_written(nu
 
 
 def test_rows_are_written_again_for_other_phrases_of_time_and_adapters_stay(monkeypatch):
-    from pipeline import prompts
+    from pipeline.requests import prompts
 
     adapters, rows = prompts.form(), prompts.form_of_rows()
     monkeypatch.setattr(prompts, "book", lambda: {"phrases": {"today": ["heute"]}})

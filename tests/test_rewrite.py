@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from pipeline.asts import SchemaJudge
-from pipeline.constraints import enforceable, lets_through
 from pipeline.errors import UserError
-from pipeline.json_schemas import closed_schema
-from pipeline.key_order import KeyOrder
-from pipeline.rewrite import named_only
+from pipeline.schemas.asts import SchemaJudge
+from pipeline.schemas.constraints import enforceable, lets_through
+from pipeline.schemas.json_schemas import closed_schema
+from pipeline.schemas.key_order import KeyOrder
+from pipeline.schemas.rewrite import named_only
 
 SCALARS = [None, True, False, -1, 0, 1, 2, 1.5, "", "a", "ab", "b", "2024-01-02"]
 SOME = [None, True, 1, "a", "ab"]

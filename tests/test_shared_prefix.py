@@ -9,9 +9,9 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers.models.gemma3.modeling_gemma3 import Gemma3RMSNorm
 
-from pipeline import shared_prefix
-from pipeline.shared_prefix import IGNORE, common_prefix_length, group_loss, length_batches, make_group
-from pipeline.student import LORA_TARGETS, causal_lm
+from pipeline.students import shared_prefix
+from pipeline.students.shared_prefix import IGNORE, common_prefix_length, group_loss, length_batches, make_group
+from pipeline.students.student import LORA_TARGETS, causal_lm
 
 PAD = 0
 
@@ -114,7 +114,7 @@ def test_trainers_log_the_losses_of_separate_rows_and_count_a_first_label(tiny_s
     """Two groups an update, one of a single row: its prefix is a whole prompt, and its suffix begins with a label."""
     from datasets import Dataset
 
-    from pipeline.trainers import GroupSFTTrainer, collate_groups, sft_config
+    from pipeline.students.trainers import GroupSFTTrainer, collate_groups, sft_config
 
     groups = []
     for seed, suffixes in enumerate(([20], [9, 30], [15], [40, 8, 21])):

@@ -35,7 +35,7 @@ def test_help_shows_the_manual_and_starts_fast_enough_to_read(name):
 
 
 def test_every_row_of_the_dataset_is_valid_and_no_domain_is_in_two_splits(data):
-    from pipeline.asts import SchemaJudge
+    from pipeline.schemas.asts import SchemaJudge
 
     schemas = {row["schema_id"]: row for row in rows_of(data / "out/d_02_final_schemas.jsonl")}
     domains: dict[str, set[str]] = {}
@@ -234,7 +234,7 @@ def test_a_row_that_is_none_of_a_corpus_is_named_with_its_line(root):
 
 
 def test_sft_holds_where_rows_stand_and_reads_each_row_of_a_group_when_asked(data, tiny_student):
-    from pipeline.shared_prefix import IGNORE
+    from pipeline.students.shared_prefix import IGNORE
     from train_student import corpus_places, grouped_rows, make_groups
 
     corpus, renderer = data / "out/d_04_training_corpus.jsonl", tiny_student.renderer
@@ -299,7 +299,7 @@ def test_an_adapter_of_another_base_is_refused(trained, tiny_base, tmp_path):
 def test_an_adapter_of_another_prompt_or_of_replaced_weights_is_refused_and_one_that_records_neither_is_not(
     trained, tmp_path, changed, sentence
 ):
-    from pipeline.student import RECORD
+    from pipeline.students.student import RECORD
 
     adapter = tmp_path / "adapter"
     shutil.copytree(trained / "out/student_runs/embedded/checkpoint-final", adapter)

@@ -42,7 +42,7 @@ def test_a_gpu_trains_adapters_with_unsloth_in_bf16_and_all_weights_with_transfo
     from unsloth_on_cpu import a_gpu_is_said_to_be_there
 
     from pipeline.errors import UserError
-    from pipeline.student import Placement, place
+    from pipeline.students.student import Placement, place
 
     auto = SimpleNamespace(device="auto", backend="auto")
     with a_gpu_is_said_to_be_there():
@@ -57,7 +57,7 @@ def test_a_gpu_trains_adapters_with_unsloth_in_bf16_and_all_weights_with_transfo
 def test_losses_gradients_and_answers_under_unsloth_are_those_of_transformers(tiny_base, caches, tmp_path):
     from unsloth_on_cpu import measured
 
-    from pipeline.student import Placement, load_student
+    from pipeline.students.student import Placement, load_student
 
     under_unsloth(caches, "measure", str(tiny_base), str(tmp_path))
     theirs = torch.load(tmp_path / "measured.pt")

@@ -98,7 +98,7 @@ def rows_of(path: Path) -> list[dict]:
 
 def write_pairs(root: Path) -> None:
     """Pairs made by hand: an untrained model's samples never end."""
-    from pipeline.prompts import render_completion
+    from pipeline.requests.prompts import render_completion
 
     corpus = [row for row in rows_of(root / "d_04_training_corpus.jsonl") if row["split"] == "train"]
     pairs = [
@@ -118,7 +118,7 @@ def make_adapter(base: str, folder: Path, seed: int = 5, size: float = 0.01) -> 
     """A LoRA adapter with random non-zero weights, saved as training saves it."""
     import torch
 
-    from pipeline.student import Placement, add_lora, load_base, load_tokenizer, save_adapter
+    from pipeline.students.student import Placement, add_lora, load_base, load_tokenizer, save_adapter
 
     student = SimpleNamespace(base_model=base)
     placement = Placement("transformers", "cpu", "float32")

@@ -48,7 +48,7 @@ def train_with_unsloth() -> None:
     """Have this process train with Unsloth, on the CPU in float32."""
     with a_gpu_is_said_to_be_there():
         import unsloth
-    from pipeline import student
+    from pipeline.students import student
 
     def where_a_gpu_is_said_to_be(function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
@@ -70,9 +70,9 @@ def train_with_unsloth() -> None:
 def measured(model: Any) -> dict[str, Any]:
     """Loss and gradients of a group whose prefix is longer than the sliding window, and greedy answers to its
     prompts."""
-    from pipeline.generation import generate
-    from pipeline.shared_prefix import IGNORE, group_loss, make_group
-    from pipeline.student import causal_lm
+    from pipeline.students.generation import generate
+    from pipeline.students.shared_prefix import IGNORE, group_loss, make_group
+    from pipeline.students.student import causal_lm
 
     rng = random.Random("group")
     draw = lambda count: [rng.randrange(100, 2000) for _ in range(count)]
@@ -89,7 +89,7 @@ def measured(model: Any) -> dict[str, Any]:
 
 def measure(base: str, folder: Path) -> None:
     """What `measured` finds of a new adapter with values in both its matrices."""
-    from pipeline.student import add_lora, load_base, load_tokenizer, place, save_adapter
+    from pipeline.students.student import add_lora, load_base, load_tokenizer, place, save_adapter
 
     student = SimpleNamespace(base_model=base, max_seq_length=4096)
     placement = place(student, trains=True)

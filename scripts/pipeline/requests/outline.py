@@ -1,0 +1,499 @@
+"""What a request says of which property of its schema, nested and ordered as an answer has them.
+
+A schema that a user brings asks for an order and a nesting of its own, whatever the order of the request, and a small
+model has to ask of each property whether the request names it, and where. Rules that read the schema's words
+(`linking.py`) know that already, so that a prompt says it: `customer: Ada Diaz; lines (product: mug; quantity: 2)
+(product: lamp)`.
+
+Behind a name stand the words from it to the next one, or its value where that stands before it, without those around a
+value (`reading.value_in`); behind an object's name they are said of its properties. A value without a name stands in
+the one place that it fits (`places.py`), the text before all of that in the one that the schema needs; what is counted
+("2 mugs and 1 lamp") are the items of the one list that it needs. At the end stands behind `?` what else has a number
+or a quotation, or stands between two signs, and what takes listed values and is said to be something else. Where a
+request nests what it says in brackets, each pair that has names in it is an object of its own; without them a list's
+next one begins where a name, or a value of its place, is said again. The rules read names and forms, not sense: what is
+said in other words is left to whoever reads the request.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import cache, lru_cache, partial
+from operator import attrgetter
+from typing import NamedTuple
+
+from pipeline.requests.calendar import read_day
+from pipeline.requests.linking import MISSING, TRUTH_NEXT
+from pipeline.requests.places import CLOCK, DATE, FORMS, Item, Kind, Place, Way, listed
+from pipeline.requests.reading import (
+    LEFT_ALONE,
+    QUOTED,
+    WORD,
+    Note,
+    any_of,
+    counts_in,
+    denied,
+    lowered,
+    part_begins,
+    part_ends,
+    parts_of,
+    said_around,
+    value_in,
+    with_notes,
+)
+from pipeline.requests.spoken_of import Said
+from pipeline.schemas.dsl import can_refuse, conditions_of
+from pipeline.schemas.names import words_of
+
+DEEPEST = 60
+"""Brackets in brackets that are told apart."""
+UNNAMED = rf"(?<!\w)\d+(?!\w)|{QUOTED}"
+"""How what is said of no property is told from the words around a request."""
+UNKNOWN = re.compile(rf",\s+({WORD}\s+(?:{QUOTED}))(?=\s*(?:,|$))")
+"""Among what is said of a property, what has a name that is none of the schema's: `limit 9, colour "red"`."""
+NUMBER = r"\d(?:[\d.,]*\d)?"
+NUMBER_LAST = re.compile(rf"(?<![\w.,-])-?{NUMBER}\s+$")
+NUMBER_NEXT = re.compile(rf"(?P<words>[ :=]*(?:{WORD} ){{0,2}})(?P<number>{NUMBER}\s*)")
+"""A number right before a name, and one that is said of it."""
+FAR = 60
+"""Characters before a value in which a part may begin, and behind a name in which it is said to be true or false."""
+NOTHING_BETWEEN = re.compile(rf"\s*(?:(?:{any_of('the')})(?:(?<=')|\s+))?", re.IGNORECASE)
+"""Nothing between two values but spaces, or an article between them."""
+ONE_DAY = re.compile(r"(\S+) \1")
+"""A time span of one day."""
+SIGN, TO_SIGN, DIGIT = re.compile(r"[,;]\s"), re.compile("[^,;]*"), re.compile(r"\d")
+WORDS, VALUES = re.compile(WORD), re.compile(rf"\d|{QUOTED}")
+"""What is said of a place that takes listed values alone, and what is a value wherever it stands."""
+BRACKET = re.compile(r"[][(){}]")
+VALUE_ENDS = re.compile(r"\s*([,;)}]|$)")
+NOTHING = "(?!)"
+"""What no text matches."""
+
+
+class Value(NamedTuple):
+    """A value in a request that is told by what it is."""
+
+    start: int
+    end: int
+    kind: Kind
+
+
+@cache
+def _small_words() -> frozenset[str]:
+    return frozenset(word for kind in ("at", "the", "of", "and") for word in said_around()[kind])
+
+
+@lru_cache(maxsize=64)
+def _root_of(text: str) -> Place:
+    schema = json.loads(text)
+    own = schema["anyOf"][0] if can_refuse(schema) else schema
+    return Place([] if conditions_of(schema) else [own], schema.get("$defs", {}) if isinstance(schema, dict) else {})
+
+
+def _values_in(request: str, notes: list[Note], names: Collection[str]) -> list[Value]:
+    """What is told in a request by what it is, one after the other: what the schema lists, days, times, addresses."""
+    days = [Value(*n[:2], DATE) for n in notes if read_day(n.shown or request[n.start : n.end])]
+    alone = [Value(*n[:2], listed(n.shown)) for n in notes if n.shown and n.shown not in names]
+    forms = [Value(*match.span(), (str(match.lastgroup),)) for match in FORMS.finditer(request)]
+    quoted = [range(*m.span()) for m in re.finditer(LEFT_ALONE, request)]
+    return sorted(value for value in [*days, *alone, *forms] if not any(value.start in part for part in quoted))
+
+
+def _is_unlisted(value: str, place: Place) -> bool:
+    """Whether something is said of a place that takes listed values alone, and is none of them."""
+    if not place.is_listed or lowered(value) in said_around()["none"]:
+        return False
+    said = value.split(" & ") if place.is_list else [value]
+    return any(each and "[" not in each and each.strip('"') not in place.listed_values for each in said)
+
+
+def _between(values: list[Value], start: int, end: int) -> Iterator[Value]:
+    """Those of these values, in order, that begin in this part of the request."""
+    return (values[at] for at in range(bisect_left(values, (start,)), bisect_left(values, (end,))))
+
+
+class _Title:
+    """What a schema is called, and where a request says that."""
+
+    def __init__(self, place: Place) -> None:
+        titles = [part["title"] for part in place.here if isinstance(part.get("title"), str)]
+        self.title = words_of(titles[0]) if titles else ""
+        words = r"[\s_-]*".join(map(re.escape, self.title.split())) or NOTHING
+        several = words if " " in self.title else NOTHING
+        self.before = re.compile(rf".*(?<!\w){words}\s*[:=]\s*", re.IGNORECASE)
+        self.first = re.compile(rf"{several}\s+", re.IGNORECASE)
+        self.whole = re.compile(rf"(?<!\w){several}(?!\w)", re.IGNORECASE)
+
+    def without(self, part: str) -> str:
+        """A part of a request without what the schema is called: "calendar event", "new calendar event", "event"."""
+        if before := self.before.match(part):
+            part = part[before.end() :]
+        said, title = f" {words_of(part)}", f" {self.title}"
+        if said.endswith(title) or title.endswith(said):
+            return ""
+        first = self.first.match(part)
+        return next(iter(parts_of(part[first.end() :])), "") if first else part
+
+    def outside(self, request: str, notes: Iterable[Note]) -> list[Note]:
+        """The notes that are not of words of a title of several words: "track calories" names no calories."""
+        said = [range(*found.span()) for found in self.whole.finditer(request)]
+        return [note for note in notes if not any(note.start in part for part in said)]
+
+
+class _Reader:
+    """Goes through a request once: which objects it speaks of, and what it says of the property named last."""
+
+    def __init__(self, request: str, place: Place, title: _Title, notes: list[Note]) -> None:
+        self.request, self.title = request, title
+        quoted = {said[1:-1].strip() for said in re.findall(QUOTED, request)}
+        self.names = named = ({note.shown for note in notes} | quoted) & {*place.paths}
+        """The properties that are named."""
+        self.name_starts = {note.start for note in notes if note.shown in place.paths}
+        self.fitting = place.fitting(named)
+        """Kind of values -> the place that they belong to where they are said without a name."""
+        self.items = place.fitting_items(named)
+        """The same of values in the items of a list."""
+        self.told = _values_in(request, notes, place.paths)
+        self.values = [value for value in self.told if value.kind in self.fitting or self._is_of_item(value)]
+        needed = [name for name in place.needed_texts if name not in named]
+        self.needed = needed[0] if len(needed) == 1 else None
+        """The property that the first text without a name is said of."""
+        self.counted = place.counted if place.counted and not named & {place.counted.name, *place.counted[1:]} else None
+        """The list that what is counted is said of where no name of it is."""
+        self.within = [(Said(place), 0)]
+        """The objects whose brackets are open, and where they opened."""
+        self.named: tuple[Said, str] | None = None
+        self.name_at = 0
+        """Where the property was named."""
+        self.start = 0
+        """Where what is said of the property, or of none, begins."""
+        self.inside: list[Note] = []
+        """The notes in it."""
+        self.doubtful: list[tuple[Said, str]] = []
+        """What a preposition named and nothing was said of then."""
+        self.left: list[Note] = []
+        self.rest: list[str] = []
+        """What has a value and is said of no property."""
+
+    def name(self, note: Note) -> bool:
+        """A property is named; False where there is none of that name."""
+        if note.shown not in self.within[0][0].place.paths:
+            return False
+        if self.named is None or not self._is_value(note):
+            found = self._place_of(note.shown)
+            if found is None:
+                return False
+            place, speak_of = found
+            start, words = self._value_before(place, note) or (note.start, None)
+            self.end(start)
+            said = speak_of()
+            said.words.setdefault(note.shown, []).extend([words] if words else [])
+            self.named, self.start = None if words else (said, note.shown), note.end
+            self.name_at = note.start
+        return True
+
+    def value(self, note: Note) -> None:
+        """A part of the request has this note, and names no property."""
+        self.left.append(note)
+        self.inside.append(note)
+
+    def end(self, at: int) -> None:
+        """What is said of the property, or of none, ends here."""
+        start = self.start
+        if self.named is not None:
+            said, name = self.named
+            place = said.place.parts[name]
+            start = self._end_of_value(place, at)
+            words = self._words(self.start, start)
+            self.rest += [found[1] for found in UNKNOWN.finditer(words)]
+            words = UNKNOWN.sub("", words).rstrip(" ({")
+            value = value_in(words, listed=place.is_list)
+            if not (value and place.parts and self._said_below(said, name, start)):
+                said.words[name].append(value)
+                self.rest += [f"value of {name}"] * _is_unlisted(value, place)
+            if not value and lowered(self.request[self.name_at : self.start]) in said_around()["at"]:
+                self.doubtful.append((said, name))
+        self._without_name(start, at)
+        self.named, self.inside, self.start = None, [], at
+
+    def open(self, at: int) -> None:
+        """Brackets open: another object, where what was named last has properties."""
+        outer = self.within[-1][0]
+        inner = outer.inside() if len(self.within) < DEEPEST else outer
+        if inner is not outer:
+            if self.request[self.start] in ")}":
+                self._name_next(inner, at)
+            self.end(at)
+        self.within.append((inner, at))
+
+    def close(self, at: int) -> None:
+        """Brackets close, and what was said in them of a property ends."""
+        if self.within[-1][1] <= self.start:
+            self.end(at)
+        self.within = self.within[:-1] or self.within
+
+    def _end_of_value(self, place: Place, at: int) -> int:
+        """Where what is said of a property ends before `at`: where a value stands by itself that belongs to another
+        place.
+
+        Also behind a value that has no comma in it, and before what is counted.
+        """
+        words = WORDS if place.is_listed and not place.is_list else VALUES
+        said = words.search(self.request, self.start, at) if place.is_short else None
+        values = [*self.inside, *_between(self.told, self.start, at)] if place.is_short else []
+        first = min([value.end for value in values] + ([said.end()] if said else []), default=at)
+        for sign in SIGN.finditer(self.request, self.start, at):
+            within = (note.start <= sign.start() < note.end for note in self.inside)
+            if (first <= sign.start() or self._counts(sign.end(), at)) and not any(within):
+                at = sign.start()
+                break
+        for value in _between(self.values, self.start + 1, at):
+            by_itself = value.kind in (DATE, CLOCK)
+            fits = value.kind in self.fitting or value.kind in self.items
+            if value.kind in place.kinds or not fits:
+                continue
+            start = max(self.start, value.start - FAR)
+            begins = part_begins(self.request[start : value.start])
+            ends = by_itself or part_ends(self.request, value.end) or self._beside(value)
+            if begins and ends and (begins["sign"] or (by_itself and start + begins.start() > self.start)):
+                return start + begins.start()
+            is_word = value.kind == DATE and not DIGIT.search(self.request, value.start, value.end)
+            if is_word and self.request[self.start : value.start].strip() and VALUE_ENDS.match(self.request, value.end):
+                return value.start  # "to Ghent tomorrow"
+        return at
+
+    def _without_name(self, start: int, end: int) -> None:
+        """What is said here has no name: values that fit one place, the text that the schema needs, and the rest."""
+        at, pieces, taken = start, [], set()
+        for value in _between(self.values, start, end):
+            way, item = self.fitting.get(value.kind), self.items.get(value.kind)
+            if not (way or item) or value.start < at or end < value.end:
+                continue
+            pieces.append((at, value.start))
+            words, at = self._words(value.start, value.end), value.end
+            if way:
+                self.fitting = {kind: other for kind, other in self.fitting.items() if other != way}
+                self._put(way, words)
+            else:
+                self._put_item(item, words)
+        for piece in (self._words(*span) for span in [*pieces, (at, end)]):
+            parts = self._parts(piece)
+            if self.counted and len(self.within) == 1:
+                taken |= {part for part in parts if self.within[0][0].put_counts(self.counted, counts_in(part))}
+                parts = [part for part in parts if part not in taken]
+            texts = [part for part in parts if self._is_text(part)] if self.needed and len(self.within) == 1 else []
+            if texts:
+                self._put((str(self.needed),), texts[0])
+                self.needed = None
+                taken.add(texts[0])
+                parts.remove(texts[0])
+            self.rest += [part for part in parts if re.search(UNNAMED, part)]
+        self.rest += self._unread(start, end, taken)
+
+    def _unread(self, start: int, end: int, taken: set[str]) -> Iterator[str]:
+        """The parts here between two signs, or a sign and the end, in which rules read nothing: "coupon spring".
+
+        `taken` is what was read without being told by what it is.
+        """
+        if self.within[0][0].place.is_open:
+            return
+        told = sorted([note.start for note in self.inside] + [value.start for value in _between(self.told, start, end)])
+        signs = [sign.span() for sign in SIGN.finditer(self.request, start, end)]
+        ends = [sign[0] for sign in signs[1:]] + [end] * (end == len(self.request))
+        for (_, begin), stop in zip(signs, ends, strict=False):
+            part = self.request[begin:stop].strip(" .!?")
+            is_read = bisect_left(told, begin) < bisect_left(told, stop) or not taken.isdisjoint(self._parts(part))
+            if not is_read and not BRACKET.search(part) and not re.search(UNNAMED, part) and self._says_something(part):
+                yield part
+
+    def _parts(self, piece: str) -> list[str]:
+        """The parts of a piece of the request without what the schema is called."""
+        return [part for part in map(self.title.without, parts_of(piece)) if part]
+
+    def _says_something(self, part: str) -> bool:
+        """Whether a part has two words or more besides those that ask, what the schema is called and small ones."""
+        return len(re.findall(WORD, " ".join(self._parts(part)))) > 1 and lowered(part) not in said_around()["none"]
+
+    def off_topic(self) -> str:
+        """The request, where nothing of it is said of any property."""
+        said = self.request.strip(" .!?")
+        is_told = self.within[0][0].place.is_open or BRACKET.search(said)
+        return said if not is_told and self._says_something(said) else ""
+
+    def _is_text(self, part: str) -> bool:
+        """Whether a part may be a text that the schema needs, and is not said of an unknown name: `form "m"`."""
+        return re.search(WORD, part) is not None and not re.fullmatch(rf"{WORD}\s*[:=\s]\s*(?:{QUOTED})", part)
+
+    def _put(self, way: Way, words: str) -> None:
+        """The value of the property at the end of a way from the root."""
+        self.within[0][0].holder(way).words.setdefault(way[-1], []).append(words)
+
+    def _put_item(self, item: Item, words: str) -> None:
+        """A value of the last item of a list, or of a next one where that has such a value already."""
+        holder, name = self.within[0][0].holder(item.to), item.to[-1]
+        if not item.below:
+            holder.words.setdefault(name, []).append(words)
+            return
+        last = holder.parts[name][-1].holder(item.below)
+        if last.words.get(item.below[-1]) and not item.are_many:
+            holder.parts[name].append(Said(holder.place.parts[name]))
+            last = holder.parts[name][-1].holder(item.below)
+        last.words.setdefault(item.below[-1], []).append(words)
+
+    def _is_of_item(self, value: Value) -> bool:
+        """Whether a value is one of a list's items, and no small word that only looks like it: "on" in "on monday"."""
+        is_small = lowered(self.request[value.start : value.end]) in _small_words()
+        return value.kind in self.items and (not is_small or self._beside(value))
+
+    def _beside(self, value: Value) -> bool:
+        """Whether another value of the same list's items stands right before or behind this one."""
+        if value.kind not in self.items:
+            return False
+        at = bisect_left(self.told, value)
+        return any(
+            other.kind in self.items
+            and self.items[other.kind].to == self.items[value.kind].to
+            and NOTHING_BETWEEN.fullmatch(self.request, min(value.end, other.end), max(value.start, other.start))
+            for other in self.told[max(0, at - 1) : at + 2]
+        )
+
+    def _said_below(self, said: Said, name: str, end: int) -> bool:
+        """What is said behind the name of an object, or of a list of them, is said of its properties: "customer Ada,
+        email a@b.c"; False where that cannot be told.
+
+        What is told by what it is stands where it fits, and what is left is the one text that the object needs, or else
+        has, and that is not named.
+        """
+        place, last = said.place.parts[name], said.parts[name][-1]
+        of_object, whole = place.items if place.is_list else place, value_in(self._words(self.start, end), listed=False)
+        counted = said.place.counted
+        if counted and counted.name == name and said.put_counts(counted, counts_in(whole)):
+            return True
+        left = self._put_below(last, of_object.fitting(()), end)
+        parts = [part for words in left for part in parts_of(words)] if len(left) > 1 else [whole]
+        open_texts = [text for text, below in of_object.parts.items() if below.is_text and text not in self.names]
+        needed = [text for text in open_texts if text in of_object.needed] or open_texts
+        texts = [part for part in parts if self._is_text(part)]
+        if len(needed) == len(texts) == 1 and not (place.is_list and value_in(texts[0], listed=True) != texts[0]):
+            last.holder((needed[0],)).words[needed[0]] = texts
+            parts.remove(texts[0])
+        elif len(left) == 1:
+            return False
+        self.rest += [part for part in parts if re.search(UNNAMED, part)]
+        return True
+
+    def _name_next(self, item: Said, at: int) -> None:
+        """What stands between two pairs of brackets is the one text that the second object needs: "and Leo (child)"."""
+        needed = [text for text in item.place.items.needed_texts if text not in self.names]
+        words = re.sub(rf"^[\s,;&+]*(?:{any_of('and')})\s", "", self._words(self.start + 1, at), flags=re.IGNORECASE)
+        parts = [part for part in parts_of(words) if self._is_text(part)]
+        if len(needed) == len(parts) == 1:
+            item.holder((needed[0],)).words[needed[0]] = parts
+            self.start = at
+
+    def _put_below(self, said: Said, fitting: dict[Kind, Way], end: int) -> list[str]:
+        """What is said from the start to `end` stands where it fits in this object; returns what is left around it."""
+        at, left = self.start, []
+        for value in _between(self.told, at, end) if fitting else ():
+            way = fitting.get(value.kind)
+            if way and at <= value.start and value.end <= end and not said.holder(way).words.get(way[-1]):
+                said.holder(way).words[way[-1]] = [self._words(value.start, value.end)]
+                left.append(self._words(at, value.start))
+                at = value.end
+        return [*left, self._words(at, end)]
+
+    def _counts(self, start: int, end: int) -> bool:
+        """Whether the part of the request that begins here is counted."""
+        part = TO_SIGN.match(self.request, start, end) if self.counted else None
+        return part is not None and bool(counts_in(part[0]))
+
+    def _words(self, start: int, end: int) -> str:
+        """A part of the request with the notes in it."""
+        first, last = (bisect_right(self.inside, at, key=attrgetter("end")) for at in (start, end))
+        within = self.inside[first:last]
+        notes = (Note(note.start - start, note.end - start, note.shown) for note in within)
+        return with_notes(self.request[start:end], notes)
+
+    def _value_before(self, place: Place, note: Note) -> tuple[int, str] | None:
+        """Where a value begins that stands right before its property's name, and the value: "30 minutes", "express
+        delivery".
+
+        What is true or false is told by its name alone: "online", "not online".
+        """
+        before = self.request[self.start : note.start]
+        rest = lowered(self.request[note.end : note.end + FAR])
+        if place.is_truth and not rest.lstrip().startswith((":", "=")) and not TRUTH_NEXT.match(rest):
+            no = denied(before)
+            return (self.start + no.start(), "false") if no else (note.start, "true")
+        listed = [said.start for said in self.inside if said.end == note.start - 1 and said.shown in place.values]
+        follows = NUMBER_NEXT.match(self.request, note.end)
+        waits = self.named is not None and self.named[0].place.parts[self.named[1]].is_number
+        if follows and follows.end("number") in self.name_starts and not waits:  # "3 sets 10 reps"
+            follows = None
+        if place.is_number and (not follows or part_begins(follows["words"])):
+            number = NUMBER_LAST.search(self.request, self.start, note.start)
+            listed += [number.start()] if number else []
+        return (listed[0], self._words(listed[0], note.start).strip()) if listed else None
+
+    def _is_value(self, note: Note) -> bool:
+        """Whether a name is what is said of the property before it, as in "customer: delivery, size 3"."""
+        said, name = self.named or (None, "")
+        nothing = re.compile("[^,;]+" if self.request[note.start] in '"\u201c\u00ab' else "[ :=]+")
+        return (
+            said is not None
+            and not said.place.parts[name].parts
+            and nothing.fullmatch(self.request, self.start, note.start) is not None
+            and VALUE_ENDS.match(self.request, note.end) is not None
+        )
+
+    def _place_of(self, name: str) -> tuple[Place, Callable[[], Said]] | None:
+        """The place of a property, and what makes the request speak of it there.
+
+        It is that of the innermost object spoken of which has such a property, the one named last in it included.
+        """
+        for outer, _ in reversed(self.within):
+            if name in outer.place.parts:
+                return outer.place.parts[name], partial(outer.name, name)
+            if outer.last and name in outer.place.parts[outer.last].parts:
+                return outer.place.parts[outer.last].parts[name], partial(outer.name_below, outer.last, name)
+        whole = self.within[0][0]
+        place, way = whole.place, whole.place.paths.get(name)
+        for step in way or ():
+            place = place.parts[step]
+        return (place, partial(whole.name_along, way)) if way else None
+
+
+def outline(request: str, schema: str, notes: Iterable[Note]) -> tuple[str, list[Note]]:
+    """What a request says of which property of a schema (compact JSON), and those of its notes that name no property.
+
+    "" where it names none, and for schemas of the shipped form. `notes` are those of time and of
+    `linking.spellings_said`; a name in quotes, spelled as in the schema, counts too. A name belongs to the object in
+    whose brackets it stands, or to the one named before it, or where there is one place of that name alone.
+    """
+    place = _root_of(schema)
+    if not place.parts:
+        return "", list(notes)
+    title = _Title(place)
+    notes = title.outside(request, (note._replace(shown=ONE_DAY.sub(r"\1", note.shown)) for note in notes))
+    reader = _Reader(request, place, title, notes)
+    signs = (Note(*match.span(), match[0]) for match in re.finditer(rf"{LEFT_ALONE}|[(){{}}]", request))
+    marks = [(note.end, False, note) for note in notes] + [(sign.end, True, sign) for sign in signs]
+    for _, is_sign, mark in sorted(marks):
+        if not is_sign:
+            if not reader.name(mark):
+                reader.value(mark)
+        elif mark.shown in ("(", "{"):
+            reader.open(mark.start)
+        elif mark.shown in (")", "}"):
+            reader.close(mark.start)
+        elif mark.shown[0] != "[":
+            reader.name(mark._replace(shown=mark.shown[1:-1].strip()))
+    reader.end(len(request))
+    for said, name in reader.doubtful:
+        said.forget(name)
+    named = reader.within[0][0].written()
+    rest = " / ".join(reader.rest) if named else "" if notes else reader.off_topic()
+    return "; ".join(filter(None, (named, rest and f"{MISSING}: {rest}"))), reader.left

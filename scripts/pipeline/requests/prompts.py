@@ -1,0 +1,88 @@
+"""The prompt of the student: one rendering for generation of data, training, evaluation, export and use.
+
+Rows of one schema and date share everything up to the request, so that the long part is computed once for all of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import date
+from functools import cache
+from typing import Any
+
+from pipeline.requests.calendar import book, days_said, today_line
+from pipeline.requests.linking import MISSING, is_off_topic, spellings_said
+from pipeline.requests.outline import outline
+from pipeline.requests.reading import said_around, with_notes
+from pipeline.schemas.dsl import SchemaField, answer_schema
+from pipeline.schemas.json_text import minify
+
+INSTRUCTIONS = (
+    "Write the request as one JSON object that satisfies the schema, or as a refusal where the schema cannot say it."
+)
+
+REQUEST = "\nRequest: "
+"""What stands between all that rows of one schema and date share and what is a row's own."""
+
+NAMED = "\nNamed: "
+"""What stands between a request and what it says of which property."""
+
+RULES_VERSION = 16
+"""Raised where `reading.py`, `calendar.py`, `linking.py` or `outline.py` finds other days, spellings or outlines
+for a request than before."""
+
+
+def render_prompt(schema: dict[str, Any], query: str, current_date: str) -> list[dict[str, str]]:
+    """The student's messages for one request; `current_date` is ISO (YYYY-MM-DD).
+
+    Raises ValueError where `current_date` is no date.
+    """
+    today = date.fromisoformat(current_date)
+    return [{"role": "user", "content": render_content(schema, with_links(schema, query, today), today)}]
+
+
+def with_links(schema: Any, query: str, today: date) -> str:
+    """The request as a prompt has it: behind its words the days and the schema's spellings that rules find for them.
+
+    For a schema of another form than the shipped one the names of properties stand under the request, with what it says
+    of them.
+    """
+    days, text = days_said(query, today), minify(schema)
+    notes = [*days, *spellings_said(query, text, days)]
+    named, unnamed = outline(query, text, notes)
+    request = with_notes(query, unnamed)
+    if not notes and is_off_topic(query, text):
+        request = f"[{MISSING}] {request}"
+    return f"{request}{NAMED}{named}" if named else request
+
+
+def render_content(schema: dict[str, Any], request: str, today: date) -> str:
+    """The text of the user's turn; the request, its dates behind it, stands last so that all before it is shared."""
+    return f"{INSTRUCTIONS}\nSchema: {minify(schema)}\nToday: {today_line(today)}{REQUEST}{request}"
+
+
+@cache
+def form() -> str:
+    """A hash of how prompts are written: equal for two versions of this project whose prompts differ in their rows
+    alone.
+
+    A student is only as good as it was for prompts of the form that it was trained on.
+    """
+    spec = SchemaField("netAmount", "number", {"greater": "above"}, ("sum",), operator_hints={"over": "above"})
+    schemas = answer_schema([spec], ("then",)), {"properties": {"netAmount": {"minimum": 0.000001}}}
+    query = "sum over 5 then net amount since 3 march 2024 this week"
+    prompts = [message for schema in schemas for message in render_prompt(schema, query, "2024-03-17")]
+    text = json.dumps([*prompts, *render_completion({"netAmount": 0.5})])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def form_of_rows() -> str:
+    """As `form`, and of the phrases and rules that requests are read by: rows that were written with others are to be
+    written again."""
+    return hashlib.sha256(json.dumps([form(), book(), said_around(), RULES_VERSION]).encode()).hexdigest()[:16]
+
+
+def render_completion(ast: dict[str, Any]) -> list[dict[str, str]]:
+    """The student's answer as one assistant message."""
+    return [{"role": "assistant", "content": minify(ast)}]

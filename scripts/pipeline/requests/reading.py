@@ -1,0 +1,253 @@
+"""How the text of a request is read by rules: case, accents, typing mistakes, what is quoted, what stands around a
+value; and notes behind its words."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
+
+from pipeline.paths import CONFIG_DIR
+from pipeline.schemas.dsl import operators
+
+QUOTED = r'"[^"]*"|\u201c[^\u201d]*\u201d|\u00ab[^\u00bb]*\u00bb'
+"""What is quoted, as a regex."""
+WORD = r"[^\W\d_]+"
+"""A word, as a regex."""
+LEFT_ALONE = rf"{QUOTED}|\[[^]]*\]"
+"""What is quoted, and what already stands in brackets."""
+SHORTEST_MENDED = 6
+"""Letters of the shortest words of which one is read as the other; too many shorter ones are near each other."""
+SHORTEST_SINGULAR = 3
+"""Letters of the shortest words whose plural is read as them."""
+SHORTEST_STEM = 4
+"""Letters that words have in common at least of which one is read as another form of the other."""
+KINDS = (
+    "is",
+    "only",
+    "and",
+    "thanks",
+    "none",
+    "true",
+    "false",
+    "without",
+    "ask",
+    "at",
+    "the",
+    "of",
+    "leading",
+    "un",
+    "step",
+)
+"""What people say around a value, by what it is."""
+
+
+@cache
+def _languages() -> list[dict[str, Any]]:
+    """config/reading.json, language by language."""
+    return list(json.loads((CONFIG_DIR / "reading.json").read_text(encoding="utf-8")).values())
+
+
+@cache
+def said_around() -> dict[str, tuple[str, ...]]:
+    """What people say around a value, of every language, by its kind (`KINDS`)."""
+    return {
+        kind: tuple(dict.fromkeys(word for words in _languages() for word in words.get(kind, ()))) for kind in KINDS
+    }
+
+
+@cache
+def said_for_operators() -> dict[str, tuple[str, ...]]:
+    """What people say for an operator whatever a schema lists, of every language, by its canonical name."""
+    said = [words.get("operators", {}) for words in _languages()]
+    return {name: tuple(word for words in said for word in words.get(name, ())) for name in operators()}
+
+
+@cache
+def any_of(*kinds: str) -> str:
+    """A regex for what people say around values of these kinds, the longest first."""
+    words = sorted((word for kind in kinds for word in said_around()[kind]), key=len, reverse=True)
+    return "|".join(re.escape(word).replace("'", "['\u2019]") for word in words)
+
+
+@cache
+def _between_parts() -> re.Pattern[str]:
+    at = rf"(?<!\w)(?:{any_of('at')})(?!\w)"
+    return re.compile(rf"{LEFT_ALONE}|(?P<end>[,;](?!\S)|[:=]\s+(?!{QUOTED})|[(){{}}]|{at})", re.IGNORECASE)
+
+
+@cache
+def _around_part() -> re.Pattern[str]:
+    asking = rf"(?:{any_of('ask', 'the', 'of', 'thanks')})(?:(?<=['\u2019])|(?![\w'\u2019]))"
+    return re.compile(rf"^\s*(?:{asking}[\s!.]*)+|(?:(?<!\S)(?:{any_of('the', 'of')})\s*)+$", re.IGNORECASE)
+
+
+@cache
+def _between_values() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    words = rf"(?:{any_of('at', 'the', 'of')})"
+    begins = rf"(?:(?P<sign>[,;]\s+)(?:{words}\s+)*|\s+(?:{words}\s+)+)$"
+    return re.compile(begins, re.IGNORECASE), re.compile(rf"\s*(?:[,;)}}]|$|\s{words}(?!\w))", re.IGNORECASE)
+
+
+def part_begins(before: str) -> re.Match[str] | None:
+    """What stands at the end of a text before another part: a comma (the group `sign`), words like "on" or "for", or
+    both."""
+    return _between_values()[0].search(before)
+
+
+def part_ends(request: str, at: int) -> bool:
+    """Whether nothing but another part can follow here: a sign, or words like "on" or "for"."""
+    return _between_values()[1].match(request, at) is not None
+
+
+def denied(before: str) -> re.Match[str] | None:
+    """What denies a name at the end of the text before it: "not", "without"."""
+    return re.search(rf"(?<!\w)(?:{any_of('without')})\s+$", before, re.IGNORECASE)
+
+
+def parts_of(said: str) -> list[str]:
+    """The parts of what is said without names, without words that ask: "add a team lunch for 5, please" -> "team
+    lunch", "5".
+
+    They end at signs and at words like "on" and "for".
+    """
+    parts, at = [], 0
+    for found in [*_between_parts().finditer(said), None]:
+        if found is None or found["end"]:
+            parts.append(said[at : found.start() if found else None])
+            at = found.end() if found else at
+    return [part for part in (_around_part().sub("", part).strip(" .!?:=") for part in parts) if part]
+
+
+def value_in(said: str, *, listed: bool) -> str:
+    """What is said behind a name, without what stands around a value: "is only a, please" -> "a".
+
+    Items of lists are joined in one way: "a, b and c" -> "a & b & c". What is quoted is left alone.
+    """
+    before, after = any_of("is", "only") if listed else any_of("is"), any_of("at", "and")
+    said = re.sub(rf"(?:^|\s*[,.;])\s*(?:{any_of('thanks')})[\s!.]*$|[\s:,;]+$", "", said, flags=re.IGNORECASE)
+    said = re.sub(rf"^(?:[\s:=,;]|(?:{before})(?!\w)|(?:{any_of('at')})\s+(?=\d))+", "", said, flags=re.IGNORECASE)
+    said = re.sub(rf"(?<=\S)\s+(?:{after})(?:\s+(?:{any_of('the', 'of')}))*$", "", said, flags=re.IGNORECASE)
+    if not listed:
+        return said
+    joint = rf"\s*,\s+(?:(?:{any_of('and')})\s+)?|\s+(?:{any_of('and')}|[&+;])\s+"
+    return re.sub(rf"{LEFT_ALONE}|(?P<joint>{joint})", lambda found: " & " if found["joint"] else found[0], said)
+
+
+@cache
+def _counts() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    one = r"(\d+(?:\.\d+)?)(?:\s?[x\u00d7])?\s+([^\W\d_][^\d,;:(){}]*)"
+    return re.compile(one), re.compile(rf"(?<!\s)\s+(?:{any_of('and')}|[&+])\s+", re.IGNORECASE)
+
+
+def counts_in(part: str) -> list[tuple[str, str]]:
+    """How many of what a part says, where it says nothing else: "2 blue mugs and 1 lamp" -> ("2", "blue mugs"), ("1",
+    "lamp")."""
+    one, between = _counts()
+    found = [one.fullmatch(said.strip()) for said in between.split(part)]
+    return [(match[1], match[2].strip()) for match in found if match] if all(found) else []
+
+
+def lowered(text: str) -> str:
+    """Lower case, one apostrophe for all, character by character: what stands where stays."""
+    return "".join("'" if c == "\u2019" else c.lower()[0] for c in text)
+
+
+def folded(text: str) -> str:
+    """As `lowered`, without accents."""
+    return "".join(unicodedata.normalize("NFD", c)[0] for c in lowered(text))
+
+
+def one_edit_apart(a: str, b: str) -> bool:
+    """Whether a letter dropped, added, changed or two swapped neighbours make one word the other."""
+    if a == b or abs(len(a) - len(b)) > 1:
+        return False
+    start = 0
+    while start < min(len(a), len(b)) and a[start] == b[start]:
+        start += 1
+    if len(a) == len(b):
+        rest_a, rest_b = a[start:], b[start:]
+        return rest_a[1:] == rest_b[1:] or (rest_a[:2] == rest_b[1::-1] and rest_a[2:] == rest_b[2:])
+    longer, shorter = (a, b) if len(a) > len(b) else (b, a)
+    return longer[start + 1 :] == shorter[start:]
+
+
+@cache
+def _endings() -> list[list[str]]:
+    """Endings without accents that forms of one word have, of every language: "vendu", "vendue", "vendus"."""
+    return [[folded(ending) for ending in endings] for words in _languages() for endings in words.get("endings", ())]
+
+
+@lru_cache(maxsize=1 << 16)
+def _stems(word: str) -> frozenset[tuple[str, int]]:
+    """What is left of a word without each of the endings that it may have, and which those belong to."""
+    left = (
+        (word.removesuffix(ending), number)
+        for number, endings in enumerate(_endings())
+        for ending in endings
+        if word.endswith(ending)
+    )
+    return frozenset(stem for stem in left if len(stem[0]) >= SHORTEST_STEM)
+
+
+@dataclass
+class Spelling:
+    """Words in lower case that requests are to have, each with how it is written without accents.
+
+    `read_as` is what each word of requests so far is read as.
+    """
+
+    words: dict[str, str]
+    read_as: dict[str, str] = field(default_factory=dict)
+
+    def read(self, word: str) -> str:
+        """A word in lower case, or the one of these that it is but for accents, the ending of another form or a typing
+        mistake."""
+        if len(word) <= SHORTEST_SINGULAR or word in self.words:
+            return word
+        if word not in self.read_as:
+            plain = folded(word)
+            near = {spelled for spelled in self.words.values() if _near(plain, spelled)}
+            meant = {plain} & {*self.words.values()} or near
+            known = [known for known, spelled in self.words.items() if {spelled} == meant]
+            self.read_as[word] = known[0] if known else word
+        return self.read_as[word]
+
+    def mended(self, text: str) -> tuple[str, list[int]]:
+        """A text in lower case as it is read, and where in it each of the characters of that, and its end, stands."""
+        read, places, at = "", [], 0
+        for match in re.finditer(rf"{LEFT_ALONE}|(?P<word>{WORD})", text):
+            if match["word"] and (word := self.read(match["word"])) != match["word"]:
+                read += text[at : match.start()] + word
+                places += [*range(at, match.start()), *[match.start()] * len(word)]
+                at = match.end()
+        return read + text[at:], [*places, *range(at, len(text) + 1)]
+
+
+def _near(word: str, known: str) -> bool:
+    if min(len(word), len(known)) >= SHORTEST_MENDED and one_edit_apart(word, known):
+        return True
+    is_plural = len(known) >= SHORTEST_SINGULAR and word in (f"{known}s", f"{known}x")
+    return is_plural or not _stems(word).isdisjoint(_stems(known))
+
+
+class Note(NamedTuple):
+    """What rules found behind a part of a request; nothing is shown where `shown` is empty. `sign` stands behind it."""
+
+    start: int
+    end: int
+    shown: str
+    sign: str = ""
+
+
+def with_notes(request: str, notes: Iterable[Note]) -> str:
+    """The request with each note, in brackets, behind the text that it is of; several of one text in their order."""
+    parts, at = [], 0
+    for note in sorted((note for note in notes if note.shown), key=lambda note: note.end):
+        parts.append(f"{request[at : note.end]} [{note.shown}]{note.sign}")
+        at = note.end
+    return "".join(parts) + request[at:]

@@ -1,0 +1,1 @@
+"""Students: loading, training with shared prefixes, decoding, evaluation."""
