@@ -28,7 +28,7 @@ from pipeline import errors
 from pipeline.artifacts import Stage, content_id, locked, read_jsonl, write_jsonl
 from pipeline.config import parse_options
 from pipeline.errors import UserError
-from pipeline.paths import Layout
+from pipeline.paths import AST_TEMPLATE, LANGUAGE, OPERATORS, Layout
 from pipeline.schemas.json_text import minify
 from pipeline.schemas.names import STYLES, name_in_style, words_of
 from pipeline.teachers.made_up_words import Words
@@ -379,7 +379,7 @@ def build_from_folder(options: SimpleNamespace, layout: Layout) -> int:
     facts |= {"base_model": options.student.base_model}
     with locked(layout.root, "schemas"):
         read = read_folder(folder)
-        inputs = [*sorted(folder.rglob("*.json")), *base_inputs(options.student.base_model)]
+        inputs = [*sorted(folder.rglob("*.json")), AST_TEMPLATE, *base_inputs(options.student.base_model)]
         stage = Stage("schemas", VERSION, layout.root, [layout.schemas], facts, inputs)
         if not options.force and stage.up_to_date():
             return 0
@@ -403,7 +403,8 @@ def main(argv: list[str] | None = None) -> int:
     facts = {"schemas": vars(options.schemas)}
     facts |= {key: getattr(options.run, key) for key in ("seed", "languages", "max_samples")}
     with locked(layout.root, "schemas"):
-        stage = Stage("schemas", VERSION, layout.root, [layout.schemas], facts, [layout.domain_specs])
+        inputs = [layout.domain_specs, OPERATORS, AST_TEMPLATE, LANGUAGE]
+        stage = Stage("schemas", VERSION, layout.root, [layout.schemas], facts, inputs)
         if not options.force and stage.up_to_date():
             return 0
         specs = list(read_jsonl(layout.domain_specs, "generate_domain_specs.py"))

@@ -23,7 +23,7 @@ from pipeline.schemas.dsl import reason_of
 from pipeline.schemas.names import words_of
 from pipeline.teachers.language import phrase_book
 from pipeline.teachers.made_up_words import Words
-from pipeline.teachers.schema_language import RESERVED
+from pipeline.teachers.schema_language import reserved
 
 RECIPE = json.loads((ROOT / "config/embedded_base.json").read_text(encoding="utf-8"))
 
@@ -165,7 +165,7 @@ def test_what_stands_around_values_are_words_of_all_documents_that_the_teacher_d
     for known in (LINKS, ANDS):
         words = known_words(Words.pieces, *known)
         assert len(words) == known[1]
-        assert not {part for text in words for part in text.split()} & RESERVED
+        assert not {part for text in words for part in text.split()} & reserved()
 
 
 def test_the_mean_of_two_models_has_the_first_one_s_type_and_needs_the_same_shapes(tmp_path):

@@ -36,7 +36,7 @@ from pipeline.teachers import own_schemas, schema_reader
 from pipeline.teachers.instances import WORDS, NoInstance, Sampler, matching, text_of
 from pipeline.teachers.made_up_words import Words
 from pipeline.teachers.refused_requests import is_off_topic, say_refused
-from pipeline.teachers.schema_language import TONGUES, SchemaLanguage
+from pipeline.teachers.schema_language import SchemaLanguage, tongues
 
 EXAMPLES = ROOT / "examples"
 
@@ -408,7 +408,7 @@ def test_what_is_unknown_is_no_word_of_the_schema_and_no_small_one(monkeypatch):
 
 
 def test_what_the_teacher_says_for_nothing_is_read_as_nothing():
-    said = {word for tongue in TONGUES.values() for word in (tongue.null, tongue.empty_list, tongue.empty_object)}
+    said = {word for tongue in tongues().values() for word in (tongue.null, tongue.empty_list, tongue.empty_object)}
     assert said <= {*said_around()["none"]}
 
 

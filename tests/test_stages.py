@@ -74,6 +74,27 @@ def test_one_changed_option_runs_its_stage_and_what_depends_on_it(root):
     assert "kept in" in ok("build_training_corpus.py", "--config", config)
 
 
+@pytest.mark.parametrize("words, made_again", [
+    ("operators", {"generate_domain_specs", "build_schemas", "generate_dataset", "build_training_corpus"}),
+    ("ast_template", {"build_schemas"}),
+    ("language", {"generate_domain_specs", "build_schemas", "generate_dataset"}),
+    ("schema_language", {"generate_domain_specs", "generate_dataset"}),
+    ("reading", {"generate_domain_specs", "generate_dataset", "build_training_corpus"}),
+    ("calendar", {"generate_domain_specs", "generate_dataset", "build_training_corpus"}),
+    ("request_styles", set()),
+])  # fmt: skip
+def test_an_edit_of_words_is_noticed_by_the_stages_that_use_them(root, words, made_again):
+    """The words say the same here, so that what a stage makes of them has the same bytes."""
+    for folder in ("scripts", "config"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    with (root / "config" / f"{words}.json").open("a", encoding="utf-8") as file:
+        file.write("\n")
+    for stage in ("generate_domain_specs", "build_schemas", "generate_dataset", "build_training_corpus"):
+        command = [sys.executable, str(root / f"scripts/{stage}.py"), "--config", str(root / "config.json")]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert ("up to date" in said) == (stage not in made_again), said
+
+
 def test_a_target_counts_accepted_train_rows_whatever_their_number_a_schema(root):
     ok("generate_dataset.py", "--config", str(root / "config.json"), "--target-rows", "20")
     rows = [row for row in rows_of(root / "out/d_03_dataset.jsonl") if row["split"] == "train"]

@@ -7,6 +7,10 @@ from types import SimpleNamespace
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG_DIR = ROOT / "config"
+OPERATORS, AST_TEMPLATE = CONFIG_DIR / "operators.json", CONFIG_DIR / "ast_template.json"
+CALENDAR, READING = CONFIG_DIR / "calendar.json", CONFIG_DIR / "reading.json"
+LANGUAGE, SCHEMA_LANGUAGE = CONFIG_DIR / "language.json", CONFIG_DIR / "schema_language.json"
+REQUEST_STYLES = CONFIG_DIR / "request_styles.json"
 EMBEDDED_BASE = ROOT / "assets" / "embedded_base"
 GOLD = ROOT / "tests" / "gold"
 

@@ -16,7 +16,7 @@ from functools import cache
 from itertools import groupby
 from typing import Any
 
-from pipeline.paths import CONFIG_DIR
+from pipeline.paths import CALENDAR
 from pipeline.requests.reading import QUOTED, WORD, Note, Spelling, folded, with_notes
 
 Span = tuple[date, date]
@@ -25,7 +25,7 @@ Span = tuple[date, date]
 @cache
 def book() -> dict[str, Any]:
     """config/calendar.json: months and weekdays by language, numbers in words, and the phrases of time spans."""
-    return json.loads((CONFIG_DIR / "calendar.json").read_text(encoding="utf-8"))
+    return json.loads(CALENDAR.read_text(encoding="utf-8"))
 
 
 WEEKDAYS = tuple(book()["weekdays"]["en"])

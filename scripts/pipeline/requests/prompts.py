@@ -11,10 +11,12 @@ from datetime import date
 from functools import cache
 from typing import Any
 
-from pipeline.requests.calendar import book, days_said, today_line
+from pipeline.artifacts import content_id, file_hash
+from pipeline.paths import CALENDAR, OPERATORS, READING
+from pipeline.requests.calendar import days_said, today_line
 from pipeline.requests.linking import MISSING, is_off_topic, spellings_said
 from pipeline.requests.outline import outline
-from pipeline.requests.reading import said_around, with_notes
+from pipeline.requests.reading import with_notes
 from pipeline.schemas.dsl import SchemaField, answer_schema
 from pipeline.schemas.json_text import minify
 
@@ -78,9 +80,10 @@ def form() -> str:
 
 
 def form_of_rows() -> str:
-    """As `form`, and of the phrases and rules that requests are read by: rows that were written with others are to be
+    """As `form`, and of the words and rules that requests are read by: rows that were written with others are to be
     written again."""
-    return hashlib.sha256(json.dumps([form(), book(), said_around(), RULES_VERSION]).encode()).hexdigest()[:16]
+    words = [file_hash(path) for path in (CALENDAR, READING, OPERATORS)]
+    return content_id(form(), words, RULES_VERSION)
 
 
 def render_completion(ast: dict[str, Any]) -> list[dict[str, str]]:

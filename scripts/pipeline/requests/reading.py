@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
-from pipeline.paths import CONFIG_DIR
+from pipeline.paths import READING
 from pipeline.schemas.dsl import operators
 
 QUOTED = r'"[^"]*"|\u201c[^\u201d]*\u201d|\u00ab[^\u00bb]*\u00bb'
@@ -49,7 +49,7 @@ KINDS = (
 @cache
 def _languages() -> list[dict[str, Any]]:
     """config/reading.json, language by language."""
-    return list(json.loads((CONFIG_DIR / "reading.json").read_text(encoding="utf-8")).values())
+    return list(json.loads(READING.read_text(encoding="utf-8")).values())
 
 
 @cache

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from pipeline.paths import CONFIG_DIR
+from pipeline.paths import AST_TEMPLATE, OPERATORS
 
 STEP = "step"
 MOST_SUGGESTED = 3
@@ -47,7 +47,7 @@ class SchemaField:
 @cache
 def operators() -> dict[str, Operator]:
     """The canonical operators of config/operators.json by name."""
-    data = json.loads((CONFIG_DIR / "operators.json").read_text(encoding="utf-8"))
+    data = json.loads(OPERATORS.read_text(encoding="utf-8"))
     return {
         name: Operator(name, entry["shape"], tuple(entry["types"]), tuple(entry["aliases"]))
         for name, entry in data.items()
@@ -62,7 +62,7 @@ def canonical_names() -> dict[str, str]:
 
 @cache
 def _template() -> dict[str, Any]:
-    return json.loads((CONFIG_DIR / "ast_template.json").read_text(encoding="utf-8"))
+    return json.loads(AST_TEMPLATE.read_text(encoding="utf-8"))
 
 
 def operators_for(field_type: str) -> list[Operator]:

@@ -16,7 +16,7 @@ from datetime import date
 from functools import cache, cached_property
 from typing import Any
 
-from pipeline.paths import CONFIG_DIR
+from pipeline.paths import LANGUAGE
 from pipeline.requests.calendar import WEEKDAYS, book, periods, read_day
 from pipeline.requests.reading import one_edit_apart
 from pipeline.schemas.dsl import operators, program, refusal_of
@@ -28,7 +28,7 @@ QUOTED = r'"\d+"'
 @cache
 def phrase_book() -> dict[str, Any]:
     """config/language.json: language -> phrases."""
-    return json.loads((CONFIG_DIR / "language.json").read_text(encoding="utf-8"))
+    return json.loads(LANGUAGE.read_text(encoding="utf-8"))
 
 
 def templates(language: str, canonical: str, field_type: str) -> list[str]:

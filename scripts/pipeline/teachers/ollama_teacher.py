@@ -17,7 +17,7 @@ from typing import Any
 
 from pipeline.artifacts import content_id
 from pipeline.errors import UserError
-from pipeline.paths import CONFIG_DIR, Layout
+from pipeline.paths import REQUEST_STYLES, Layout
 from pipeline.requests.linking import MISSING
 from pipeline.schemas.dsl import FIELD_TYPES, MOST_SUGGESTED, problem_of, reason_of
 from pipeline.schemas.json_text import minify
@@ -90,7 +90,7 @@ def shown_requests(schema_row: dict[str, Any]) -> str:
 @cache
 def request_styles() -> list[dict[str, Any]]:
     """config/request_styles.json: ways that people type, each with examples by language."""
-    return json.loads((CONFIG_DIR / "request_styles.json").read_text(encoding="utf-8"))
+    return json.loads(REQUEST_STYLES.read_text(encoding="utf-8"))
 
 
 def shown_style(style: dict[str, Any], language: str) -> str:

@@ -11,10 +11,12 @@ import json
 import random
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+from pipeline.paths import SCHEMA_LANGUAGE
 from pipeline.requests.calendar import read_day
-from pipeline.requests.places import CLOCK, DATE, Kind, Place, form_of, listed
+from pipeline.requests.places import DATE, Kind, Place, form_of, listed
 from pipeline.requests.reading import lowered
 from pipeline.schemas.dsl import said_for
 from pipeline.schemas.json_schemas import properties_in, reachable
@@ -38,8 +40,8 @@ class Tongue:
     empty_object: str
     asks: tuple[str, ...]
     """Before a text that is said without a name."""
-    joints: dict[Kind, str]
-    """Between what is said without a name and a date or a time of day."""
+    joints: dict[str, str]
+    """Between what is said without a name and a date or a time of day ("clock")."""
     without: str
     """Before what is false."""
     lasting: str
@@ -51,37 +53,30 @@ class Tongue:
         return *self.joints.values(), self.lasting
 
 
-TONGUES = {
-    "en": Tongue(
-        (
-            "{what}: ", "I need {what} with ", "please make {what} with ", "create {what} where ", "new {what}, ", "",
-            "can you write {what} with ", "set up {what}: ", "we want {what} with ", "add {what} having ",
-        ),
-        ("", "", "", ", please", ", thanks"),
-        (" ", " ", " is ", ": ", " = ", " set to "), (" and ", " plus "),
-        "yes", "no", "nothing", "only ", "an empty list", "no content",
-        ("add ", "please make ", "put ", "I need "), {DATE: " on ", CLOCK: " at "}, "not ", " for ",
-    ),
-    "fr": Tongue(
-        (
-            "{what} : ", "il me faut {what} avec ", "merci de faire {what} avec ", "cr\u00e9e {what} o\u00f9 ", "nouveau {what}, ", "",
-            "peux-tu \u00e9crire {what} avec ", "pr\u00e9pare {what} : ", "on veut {what} avec ", "ajoute {what} ayant ",
-        ),
-        ("", "", "", ", merci", ", s'il te pla\u00eet"),
-        (" ", " ", " est ", " : ", " = ", " vaut "), (" et ", " plus "),
-        "oui", "non", "rien", "seulement ", "une liste vide", "aucun contenu",
-        ("ajoute ", "merci de faire ", "mets ", "il me faut "), {DATE: " le ", CLOCK: " \u00e0 "}, "pas ", " pendant ",
-    ),
-}  # fmt: skip
-RESERVED = {
-    word
-    for tongue in TONGUES.values()
-    for text in (
-        *tongue.links, *tongue.ands, *tongue.ends, tongue.yes, tongue.no, tongue.null, tongue.only,
-        *tongue.between, tongue.without,
-    )
-    for word in re.findall(r"\w+", text)
-} | {"empty", "vide", "list", "liste", "content", "contenu", "aucun", "an", "une", "true", "false", "null"}  # fmt: skip
+@cache
+def tongues() -> dict[str, Tongue]:
+    """config/schema_language.json: language -> the words that hold its requests together."""
+    book = json.loads(SCHEMA_LANGUAGE.read_text(encoding="utf-8"))
+    as_tuple = lambda said: tuple(said) if isinstance(said, list) else said
+    return {
+        language: Tongue(**{key: as_tuple(said) for key, said in words.items()}) for language, words in book.items()
+    }
+
+
+@cache
+def reserved() -> frozenset[str]:
+    """The words that hold requests together, in every language: none of them is said bare for a name or a value."""
+    texts = [
+        text
+        for tongue in tongues().values()
+        for text in (
+            *tongue.links, *tongue.ands, *tongue.ends, *tongue.between, tongue.yes, tongue.no, tongue.null,
+            tongue.only, tongue.without, tongue.empty_list, tongue.empty_object,
+        )
+    ]  # fmt: skip
+    return frozenset(re.findall(r"\w+", " ".join(texts))) | {"true", "false", "null"}
+
+
 BARE = re.compile(r"[^\W\d_][\w-]*(?: [^\W\d_][\w-]*)*")
 DAY = re.compile(r"(\d{1,2}) (\w+) (\d{4})")
 ISO = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
@@ -92,7 +87,7 @@ def _phrases_of(name: str, schemas: list[Any]) -> list[str]:
     """The words of a name, and the phrases that descriptions list for it but those with words that hold a request
     together."""
     listed_for = [lowered(phrase) for schema in schemas for phrase in said_for(name, schema)]
-    return list(dict.fromkeys([words_of(name), *(said for said in listed_for if not set(said.split()) & RESERVED)]))
+    return list(dict.fromkeys([words_of(name), *(said for said in listed_for if not set(said.split()) & reserved())]))
 
 
 def said_number(value: float) -> str:
@@ -104,7 +99,7 @@ class SchemaLanguage:
     """The requests of one schema in one language."""
 
     def __init__(self, schema: Any, language: str, what: str) -> None:
-        self.schema, self.language, self.tongue = schema, language, TONGUES[language]
+        self.schema, self.language, self.tongue = schema, language, tongues()[language]
         self.definitions = schema.get("$defs", {}) if isinstance(schema, dict) else {}
         self.what = what
         self.root = Place([schema], self.definitions)
@@ -150,7 +145,7 @@ class SchemaLanguage:
         for part in reachable(schemas, self.definitions):
             for value in [*part.get("enum", []), *([part["const"]] if "const" in part else [])]:
                 words = words_of(value) if isinstance(value, str) else ""
-                if BARE.fullmatch(words) and not set(words.split()) & RESERVED:
+                if BARE.fullmatch(words) and not set(words.split()) & reserved():
                     found[words] = None if words in found and found[words] != value else value
         return {words: value for words, value in found.items() if value is not None}
 
@@ -223,8 +218,8 @@ class SchemaLanguage:
             return ("" if item else self.tongue.without) + phrase, None
         number = place.is_number and re.fullmatch(NUMBER, said_number(item))
         said = self._say_told(item, kind, below, rng) if kind else None
-        if said and draw < 0.6:
-            return said, self.tongue.joints.get(kind or (), ", ")
+        if kind and said and draw < 0.6:
+            return said, self.tongue.joints.get(kind[0], ", ")
         if phrase and draw < 0.85 and (number or (said and kind == listed(item))):
             return f"{said or said_number(item)} {phrase}", self.tongue.lasting if number else ", "
         return None
@@ -239,8 +234,8 @@ class SchemaLanguage:
 
     def is_plain(self, value: Any) -> bool:
         """Whether a text can be told from the words around it, none of which it has, without quotes."""
-        words = set(value.lower().split()) if isinstance(value, str) and BARE.fullmatch(value) else RESERVED
-        return not words & (RESERVED | self.own_words)
+        words = set(value.lower().split()) if isinstance(value, str) and BARE.fullmatch(value) else reserved()
+        return not words & (reserved() | self.own_words)
 
     def kind_of(self, name: str, value: Any) -> Kind | None:
         """What a value of this property of the root is told by, or None where it needs its name."""

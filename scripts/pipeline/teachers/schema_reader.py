@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.requests.calendar import read_day
 from pipeline.requests.places import FORMS, Place, form_of, listed
 from pipeline.teachers.refused_requests import is_off_topic, refused_property, refused_value
-from pipeline.teachers.schema_language import BARE, DAY, ISO, NUMBER, RESERVED, SchemaLanguage
+from pipeline.teachers.schema_language import BARE, DAY, ISO, NUMBER, SchemaLanguage, reserved
 
 TOLD = re.compile(rf"{DAY.pattern}|{ISO.pattern}|{FORMS.pattern}")
 """A value that is told by its form."""
@@ -238,6 +238,6 @@ class _Reader:
         spoken = self.language.spoken_values(schemas)
         if said in spoken:
             return spoken[said]
-        if ISO.fullmatch(said) or (BARE.fullmatch(said) and not set(said.lower().split()) & RESERVED):
+        if ISO.fullmatch(said) or (BARE.fullmatch(said) and not set(said.lower().split()) & reserved()):
             return said
         raise ValueError(said)

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Protocol
 
+from pipeline.artifacts import file_hash
 from pipeline.errors import UserError
+from pipeline.paths import LANGUAGE, REQUEST_STYLES, SCHEMA_LANGUAGE
+from pipeline.requests.prompts import form_of_rows
 
 
 class CallLost(UserError):
@@ -63,8 +66,12 @@ def make_teacher(teacher: SimpleNamespace, run: SimpleNamespace, dataset: Simple
 
 
 def teacher_facts(teacher: SimpleNamespace) -> dict[str, Any]:
-    """What of the teacher's options decides its answers, for the record of a stage."""
+    """What of the teacher's options and words decides its answers, for the record of a stage."""
     if teacher.kind == "embedded":
-        return {"kind": "embedded", "version": EMBEDDED_VERSION}
-    keys = ("kind", "model", "num_ctx", "num_predict", "think", "temperature")
-    return {key: getattr(teacher, key) for key in keys}
+        facts = {"kind": "embedded", "version": EMBEDDED_VERSION}
+        words = [LANGUAGE, SCHEMA_LANGUAGE]
+    else:
+        keys = ("kind", "model", "num_ctx", "num_predict", "think", "temperature")
+        facts = {key: getattr(teacher, key) for key in keys}
+        words = [REQUEST_STYLES]
+    return facts | {"rules": form_of_rows(), "words": [file_hash(path) for path in words]}
