@@ -345,7 +345,9 @@ def test_a_property_is_named_by_a_word_that_it_alone_has(said, named):
 
 
 def test_a_language_may_say_nothing_for_operators_and_have_any_sign_in_its_words(monkeypatch):
-    monkeypatch.setattr(reading, "_languages", lambda: [{"at": ["c++"]}, {"operators": {"between": ["amid"]}}])
+    silent = {kind: [] for kind in reading.said_around()}
+    languages = [silent | {"at": ["c++"], "operators": {}}, silent | {"operators": {"between": ["amid"]}}]
+    monkeypatch.setattr(reading, "_languages", lambda: languages)
     monkeypatch.setattr(reading, "said_around", reading.said_around.__wrapped__)
     said = reading.said_for_operators.__wrapped__()
     assert (said["between"], said["not_equals"]) == (("amid",), ())

@@ -90,10 +90,12 @@ def test_a_grammar_with_bounds_lets_small_numbers_through_as_they_are_written(nu
     assert lets_through(minify({"type": "number", "minimum": 0, "maximum": 10}), number)
 
 
-def test_rows_are_written_again_for_other_phrases_of_time_and_adapters_stay(monkeypatch):
+def test_rows_are_written_again_for_other_phrases_of_time_and_adapters_stay(monkeypatch, tmp_path):
     from pipeline.requests import prompts
 
     adapters, rows = prompts.form(), prompts.form_of_rows()
-    monkeypatch.setattr(prompts, "book", lambda: {"phrases": {"today": ["heute"]}})
+    others = tmp_path / "calendar.json"
+    others.write_text(prompts.CALENDAR.read_text(encoding="utf-8").replace("today", "heute"), encoding="utf-8")
+    monkeypatch.setattr(prompts, "CALENDAR", others)
     assert prompts.form() == adapters
     assert prompts.form_of_rows() != rows

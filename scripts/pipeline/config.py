@@ -24,7 +24,7 @@ Sections = dict[str, dict[str, Any]]
 @cache
 def option_schema() -> dict[str, Any]:
     """config/config.schema.json: section -> properties, each with type, range and meaning."""
-    return json.loads((CONFIG_DIR / "config.schema.json").read_text(encoding="utf-8"))
+    return read_json(CONFIG_DIR / "config.schema.json")
 
 
 def flag_of(section: str, key: str) -> str:
@@ -33,10 +33,10 @@ def flag_of(section: str, key: str) -> str:
     return spec.get("x-flag") or "--" + key.replace("_", "-")
 
 
-def read_json_object(path: Path) -> dict[str, Any]:
-    """A JSON file that holds one object; raises UserError naming file and line."""
+def read_json(path: Path) -> Any:
+    """What a JSON file holds; raises UserError naming file and line."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; check the path") from None
     except IsADirectoryError:
@@ -45,6 +45,11 @@ def read_json_object(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is not UTF-8 text; it should be a JSON file") from None
     except json.JSONDecodeError as error:
         raise UserError(f"{path} line {error.lineno} is not JSON: {error.msg}; mend that line") from None
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """A JSON file that holds one object; raises UserError naming file and line."""
+    value = read_json(path)
     if not isinstance(value, dict):
         raise UserError(f"{path} holds {type(value).__name__}, not a JSON object")
     return value

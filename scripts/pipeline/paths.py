@@ -11,6 +11,7 @@ OPERATORS, AST_TEMPLATE = CONFIG_DIR / "operators.json", CONFIG_DIR / "ast_templ
 CALENDAR, READING = CONFIG_DIR / "calendar.json", CONFIG_DIR / "reading.json"
 LANGUAGE, SCHEMA_LANGUAGE = CONFIG_DIR / "language.json", CONFIG_DIR / "schema_language.json"
 REQUEST_STYLES = CONFIG_DIR / "request_styles.json"
+WORDS_SCHEMA = CONFIG_DIR / "words.schema.json"
 EMBEDDED_BASE = ROOT / "assets" / "embedded_base"
 GOLD = ROOT / "tests" / "gold"
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.embedded_base.made_up_language import draw_day, draw_number, draw_text, known_words, say_day
 from pipeline.requests.calendar import read_day
-from pipeline.requests.linking import TRUTHS
+from pipeline.requests.linking import truths
 from pipeline.requests.places import DATE, Place, listed
 from pipeline.requests.reading import said_around
 from pipeline.schemas.dsl import describe, described, refusal, suggestion_of, with_refusal
@@ -24,9 +24,6 @@ from pipeline.teachers.made_up_words import COMMON, Words
 
 Say = Callable[[Words], tuple[str, Any]]
 """How a value is said, and the value, in words of one row."""
-
-DENIED = [word for word in said_around()["without"] if word not in TRUTHS]
-"""What stands before the name of what is false. What is true may be said by its name alone."""
 LINKS, ANDS = (11, 40), (12, 12)
 """Seed and number of the words that all documents have between a name and its value and between items.
 
@@ -34,6 +31,11 @@ Few of them are said: rules take such words of real languages away (`config/read
 them."""
 NEAR = (0, 1, 3, 7, 20, 31, 365, 730)
 """Days between two of a row whose dates are alike."""
+
+
+def denied() -> list[str]:
+    """What stands before the name of what is false. What is true may be said by its name alone."""
+    return [word for word in said_around()["without"] if word not in truths()]
 
 
 @dataclass
@@ -201,8 +203,8 @@ class AnySchema:
     def _truth(self) -> Part:
         def say(_: Words) -> tuple[str, Any]:
             value = self.rng.random() < 0.5
-            linked = [word for word, truth in TRUTHS.items() if truth == minify(value)]
-            alone = "" if value else self.rng.choice(DENIED)
+            linked = [word for word, truth in truths().items() if truth == minify(value)]
+            alone = "" if value else self.rng.choice(denied())
             return self.rng.choice((minify(value), *([alone] * 2 if self.signs else ()), *linked, *linked)), value
 
         return Part({"type": "boolean"}, say)
@@ -258,7 +260,7 @@ class AnySchema:
                 called = minify(name)
             if self._is_told(name, text, value[name]) and rng.random() < 0.3:
                 said[name] = text
-            elif isinstance(value[name], bool) and text in ("", *DENIED):
+            elif isinstance(value[name], bool) and text in ("", *denied()):
                 said[name] = f"{text} {called}".lstrip()
             else:
                 said[name] = f"{called}{rng.choice(self.links)}{self._whole(text, value[name])}"

@@ -9,7 +9,6 @@ stands as it is, and so does what is quoted.
 from __future__ import annotations
 
 import calendar
-import json
 import re
 from datetime import date, timedelta
 from functools import cache
@@ -18,17 +17,19 @@ from typing import Any
 
 from pipeline.paths import CALENDAR
 from pipeline.requests.reading import QUOTED, WORD, Note, Spelling, folded, with_notes
+from pipeline.words import read_words
 
 Span = tuple[date, date]
 
 
-@cache
 def book() -> dict[str, Any]:
     """config/calendar.json: months and weekdays by language, numbers in words, and the phrases of time spans."""
-    return json.loads(CALENDAR.read_text(encoding="utf-8"))
+    return read_words(CALENDAR)
 
 
-WEEKDAYS = tuple(book()["weekdays"]["en"])
+def weekday_names() -> list[str]:
+    """Monday to Sunday in English: the names of the periods that begin with them."""
+    return book()["weekdays"]["en"]
 
 
 def months_after(day: date, months: int) -> date:
@@ -105,7 +106,7 @@ def periods(today: date) -> dict[str, Span]:
     }
     for back in range(7, 0, -1):
         day = today - timedelta(days=back)
-        named[WEEKDAYS[day.weekday()]] = (day, today)
+        named[weekday_names()[day.weekday()]] = (day, today)
     return named
 
 
@@ -265,4 +266,4 @@ def _two_days(first: date, last: date) -> str:
 
 def today_line(today: date) -> str:
     """The current date as prompts state it: `sunday 2024-03-17`."""
-    return f"{WEEKDAYS[today.weekday()]} {today}"
+    return f"{weekday_names()[today.weekday()]} {today}"

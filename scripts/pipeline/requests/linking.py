@@ -25,17 +25,29 @@ from pipeline.schemas.dsl import STEP, canonical_names
 
 MISSING = "?"
 """What stands behind the words between a field and a value that are none of the field's operators."""
-TRUTHS = {said: value for value in ("true", "false") for said in said_around()[value]}
-"""What people say for truth values beside their names in JSON."""
-TRUTH = re.compile(rf"[ :=]*(?:{WORD} ){{0,2}}?(?P<said>{'|'.join(TRUTHS)})(?!\w)")
-"""A truth value behind a property's name, two words between them at most ("online set to no")."""
-TRUTH_NEXT = re.compile(rf"[ :=]*(?:{WORD} ){{0,3}}?(?:true|false|{'|'.join(TRUTHS)})(?!\w)")
 TRUTH_BEFORE = re.compile(rf"(?<!\w)(?:true|false) (?:{WORD} ){{0,2}}$")
-"""What is true or false of a field is said behind its name, or before it."""
+"""What is said to be true or false before its name."""
 COUNTED = re.compile(rf"{NUMBER_BEFORE}(?:{WORD}\s+)?$")
 """A number and what it counts, before an operator ("200 minutes or less")."""
 JOINT = re.compile(r"[\s,/&+]*(?:(?<=\s)\w{1,3}\s+)?")
 """What stands between two values of a list: signs, a short word ("or", "et")."""
+
+
+def truths() -> dict[str, str]:
+    """What people say for truth values beside their names in JSON."""
+    return {said: value for value in ("true", "false") for said in said_around()[value]}
+
+
+@cache
+def truth_next() -> re.Pattern[str]:
+    """What is said to be true or false, behind its name."""
+    return re.compile(rf"[ :=]*(?:{WORD} ){{0,3}}?(?:true|false|{'|'.join(truths())})(?!\w)")
+
+
+@cache
+def _said_true() -> re.Pattern[str]:
+    """A truth value behind a property's name, two words between them at most ("online set to no")."""
+    return re.compile(rf"[ :=]*(?:{WORD} ){{0,2}}?(?P<said>{'|'.join(truths())})(?!\w)")
 
 
 def _an_article() -> str:
@@ -91,10 +103,10 @@ def spellings_said(request: str, schema: str | Glossary, of_time: Iterable[Note]
         if spelling
     ]
     notes += [
-        Note(*said.span("said"), TRUTHS[said["said"]])
+        Note(*said.span("said"), truths()[said["said"]])
         for note in notes
         if note.shown in glossary.truths
-        and (said := TRUTH.match(found.text, note.end))
+        and (said := _said_true().match(found.text, note.end))
         and said["said"] not in glossary.phrases
     ]
     notes += [Note(end, end, MISSING) for end in _unlisted(found)]
@@ -314,7 +326,7 @@ def _true_by_name(own: Named, found: Phrases, index: int) -> str | None:
     after = [other.phrase for other in takewhile(lambda other: other.owner is None, found[index + 1 : index + 3])]
     last = [found[index - 1].phrase] if index else []
     said = (after[:1] and after[0] in own.operators) or own.truths.keys() & {*last, *after}
-    if said or not own.is_truth or TRUTH_NEXT.match(found.text, one.end) or TRUTH_BEFORE.search(before):
+    if said or not own.is_truth or truth_next().match(found.text, one.end) or TRUTH_BEFORE.search(before):
         return None
     return f"{own.whole('equals')} {'false' if denied(before) else 'true'}"
 

@@ -26,7 +26,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from pipeline.requests.calendar import read_day
-from pipeline.requests.linking import MISSING, TRUTH_NEXT
+from pipeline.requests.linking import MISSING, truth_next
 from pipeline.requests.places import CLOCK, DATE, FORMS, Item, Kind, Place, Way, listed
 from pipeline.requests.reading import (
     LEFT_ALONE,
@@ -60,8 +60,6 @@ NUMBER_NEXT = re.compile(rf"(?P<words>[ :=]*(?:{WORD} ){{0,2}})(?P<number>{NUMBE
 """A number right before a name, and one that is said of it."""
 FAR = 60
 """Characters before a value in which a part may begin, and behind a name in which it is said to be true or false."""
-NOTHING_BETWEEN = re.compile(rf"\s*(?:(?:{any_of('the')})(?:(?<=')|\s+))?", re.IGNORECASE)
-"""Nothing between two values but spaces, or an article between them."""
 ONE_DAY = re.compile(r"(\S+) \1")
 """A time span of one day."""
 SIGN, TO_SIGN, DIGIT = re.compile(r"[,;]\s"), re.compile("[^,;]*"), re.compile(r"\d")
@@ -84,6 +82,12 @@ class Value(NamedTuple):
 @cache
 def _small_words() -> frozenset[str]:
     return frozenset(word for kind in ("at", "the", "of", "and") for word in said_around()[kind])
+
+
+@cache
+def _nothing_between() -> re.Pattern[str]:
+    """Nothing between two values but spaces, or an article between them."""
+    return re.compile(rf"\s*(?:(?:{any_of('the')})(?:(?<=')|\s+))?", re.IGNORECASE)
 
 
 @lru_cache(maxsize=64)
@@ -356,7 +360,7 @@ class _Reader:
         return any(
             other.kind in self.items
             and self.items[other.kind].to == self.items[value.kind].to
-            and NOTHING_BETWEEN.fullmatch(self.request, min(value.end, other.end), max(value.start, other.start))
+            and _nothing_between().fullmatch(self.request, min(value.end, other.end), max(value.start, other.start))
             for other in self.told[max(0, at - 1) : at + 2]
         )
 
@@ -425,7 +429,7 @@ class _Reader:
         """
         before = self.request[self.start : note.start]
         rest = lowered(self.request[note.end : note.end + FAR])
-        if place.is_truth and not rest.lstrip().startswith((":", "=")) and not TRUTH_NEXT.match(rest):
+        if place.is_truth and not rest.lstrip().startswith((":", "=")) and not truth_next().match(rest):
             no = denied(before)
             return (self.start + no.start(), "false") if no else (note.start, "true")
         listed = [said.start for said in self.inside if said.end == note.start - 1 and said.shown in place.values]

@@ -3,7 +3,6 @@ value; and notes behind its words."""
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 
 from pipeline.paths import READING
 from pipeline.schemas.dsl import operators
+from pipeline.words import read_words
 
 QUOTED = r'"[^"]*"|\u201c[^\u201d]*\u201d|\u00ab[^\u00bb]*\u00bb'
 """What is quoted, as a regex."""
@@ -26,44 +26,24 @@ SHORTEST_SINGULAR = 3
 """Letters of the shortest words whose plural is read as them."""
 SHORTEST_STEM = 4
 """Letters that words have in common at least of which one is read as another form of the other."""
-KINDS = (
-    "is",
-    "only",
-    "and",
-    "thanks",
-    "none",
-    "true",
-    "false",
-    "without",
-    "ask",
-    "at",
-    "the",
-    "of",
-    "leading",
-    "un",
-    "step",
-)
-"""What people say around a value, by what it is."""
 
 
-@cache
 def _languages() -> list[dict[str, Any]]:
     """config/reading.json, language by language."""
-    return list(json.loads(READING.read_text(encoding="utf-8")).values())
+    return list(read_words(READING).values())
 
 
 @cache
 def said_around() -> dict[str, tuple[str, ...]]:
-    """What people say around a value, of every language, by its kind (`KINDS`)."""
-    return {
-        kind: tuple(dict.fromkeys(word for words in _languages() for word in words.get(kind, ()))) for kind in KINDS
-    }
+    """What people say around a value, of every language, by its kind."""
+    kinds = [kind for kind in _languages()[0] if kind not in ("endings", "operators")]
+    return {kind: tuple(dict.fromkeys(word for words in _languages() for word in words[kind])) for kind in kinds}
 
 
 @cache
 def said_for_operators() -> dict[str, tuple[str, ...]]:
     """What people say for an operator whatever a schema lists, of every language, by its canonical name."""
-    said = [words.get("operators", {}) for words in _languages()]
+    said = [words["operators"] for words in _languages()]
     return {name: tuple(word for words in said for word in words.get(name, ())) for name in operators()}
 
 
@@ -179,7 +159,7 @@ def one_edit_apart(a: str, b: str) -> bool:
 @cache
 def _endings() -> list[list[str]]:
     """Endings without accents that forms of one word have, of every language: "vendu", "vendue", "vendus"."""
-    return [[folded(ending) for ending in endings] for words in _languages() for endings in words.get("endings", ())]
+    return [[folded(ending) for ending in endings] for words in _languages() for endings in words["endings"]]
 
 
 @lru_cache(maxsize=1 << 16)

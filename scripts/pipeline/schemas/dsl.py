@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from pipeline.paths import AST_TEMPLATE, OPERATORS
+from pipeline.words import read_words
 
 STEP = "step"
 MOST_SUGGESTED = 3
@@ -47,7 +47,7 @@ class SchemaField:
 @cache
 def operators() -> dict[str, Operator]:
     """The canonical operators of config/operators.json by name."""
-    data = json.loads(OPERATORS.read_text(encoding="utf-8"))
+    data = read_words(OPERATORS)
     return {
         name: Operator(name, entry["shape"], tuple(entry["types"]), tuple(entry["aliases"]))
         for name, entry in data.items()
@@ -60,9 +60,8 @@ def canonical_names() -> dict[str, str]:
     return {alias: name for name, operator in operators().items() for alias in operator.aliases}
 
 
-@cache
 def _template() -> dict[str, Any]:
-    return json.loads(AST_TEMPLATE.read_text(encoding="utf-8"))
+    return read_words(AST_TEMPLATE)
 
 
 def operators_for(field_type: str) -> list[Operator]:

@@ -13,28 +13,35 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
-from pipeline.paths import LANGUAGE
-from pipeline.requests.calendar import WEEKDAYS, book, periods, read_day
+from pipeline.errors import UserError
+from pipeline.paths import LANGUAGE, OPERATORS
+from pipeline.requests.calendar import book, periods, read_day, weekday_names
 from pipeline.requests.reading import one_edit_apart
 from pipeline.schemas.dsl import operators, program, refusal_of
+from pipeline.words import read_words
 
 NUMBER = r"\d+(?:[.,]\d+)?"
 QUOTED = r'"\d+"'
 
 
-@cache
 def phrase_book() -> dict[str, Any]:
     """config/language.json: language -> phrases."""
-    return json.loads(LANGUAGE.read_text(encoding="utf-8"))
+    return read_words(LANGUAGE)
 
 
 def templates(language: str, canonical: str, field_type: str) -> list[str]:
-    """The ways to say a condition."""
-    entry = phrase_book()[language]["conditions"][canonical]
-    return entry[field_type] if isinstance(entry, dict) else entry
+    """The ways to say a condition; raises UserError where there are none."""
+    said = phrase_book()[language]["conditions"].get(canonical, {})
+    said = said.get(field_type) if isinstance(said, dict) else said
+    if not said:
+        raise UserError(
+            f"{LANGUAGE}: {language}.conditions has no phrases for {canonical} of fields of type {field_type}, which "
+            f"{OPERATORS} allows; add some, or take the operator or the type out there"
+        )
+    return said
 
 
 def operator_phrases(language: str, canonical: str, field_type: str) -> list[str]:
@@ -95,7 +102,7 @@ class Speaker:
         self.phrasings = phrasings
         self.book = phrase_book()[language]
         self.language = language
-        self.weekdays = dict(zip(book()["weekdays"][language], WEEKDAYS, strict=True))
+        self.weekdays = dict(zip(book()["weekdays"][language], weekday_names(), strict=True))
         self.fields = {entry["name"]: entry for entry in fields}
         self.canonical = {
             (entry["name"], alias): name for entry in fields for name, alias in entry["operators"].items()
@@ -215,8 +222,8 @@ class Speaker:
         named = [name for name, period in periods(today).items() if period == (start, end)]
         if named and rng.random() < 0.8:
             name = rng.choice(named)
-            if name in WEEKDAYS:
-                day = book()["weekdays"][self.language][WEEKDAYS.index(name)]
+            if name in weekday_names():
+                day = book()["weekdays"][self.language][weekday_names().index(name)]
                 return rng.choice(phrases["weekday"][: self.phrasings]).format(day=day)
             return rng.choice(phrases[name][: self.phrasings])
         form = rng.choice(self.book["dates"])

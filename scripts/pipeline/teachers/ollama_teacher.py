@@ -11,7 +11,6 @@ import random
 import sqlite3
 import threading
 import time
-from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,6 +23,7 @@ from pipeline.schemas.json_text import minify
 from pipeline.schemas.rewrite import to_format
 from pipeline.server import is_there, model_digest
 from pipeline.teachers.teacher import CallLost, Query
+from pipeline.words import read_words
 
 LANGUAGES = {"en": "English", "fr": "French"}
 SHARED_RULES = f"""- Brackets behind words of the request hold what rules found for them: days (one, or the first and last of a time
@@ -87,10 +87,9 @@ def shown_requests(schema_row: dict[str, Any]) -> str:
     return f" People wrote, for example: {requests}. Write others like them." if requests else ""
 
 
-@cache
 def request_styles() -> list[dict[str, Any]]:
     """config/request_styles.json: ways that people type, each with examples by language."""
-    return json.loads(REQUEST_STYLES.read_text(encoding="utf-8"))
+    return read_words(REQUEST_STYLES)
 
 
 def shown_style(style: dict[str, Any], language: str) -> str:

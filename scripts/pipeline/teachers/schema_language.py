@@ -22,6 +22,7 @@ from pipeline.schemas.dsl import said_for
 from pipeline.schemas.json_schemas import properties_in, reachable
 from pipeline.schemas.names import words_of
 from pipeline.teachers.language import say_date
+from pipeline.words import read_words
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Tongue:
 @cache
 def tongues() -> dict[str, Tongue]:
     """config/schema_language.json: language -> the words that hold its requests together."""
-    book = json.loads(SCHEMA_LANGUAGE.read_text(encoding="utf-8"))
+    book = read_words(SCHEMA_LANGUAGE)
     as_tuple = lambda said: tuple(said) if isinstance(said, list) else said
     return {
         language: Tongue(**{key: as_tuple(said) for key, said in words.items()}) for language, words in book.items()
