@@ -41,13 +41,13 @@ def truths() -> dict[str, str]:
 @cache
 def truth_next() -> re.Pattern[str]:
     """What is said to be true or false, behind its name."""
-    return re.compile(rf"[ :=]*(?:{WORD} ){{0,3}}?(?:true|false|{'|'.join(truths())})(?!\w)")
+    return re.compile(rf"[ :=]*(?:{WORD} ){{0,3}}?(?:true|false|{any_of('true', 'false')})(?!\w)")
 
 
 @cache
 def _said_true() -> re.Pattern[str]:
     """A truth value behind a property's name, two words between them at most ("online set to no")."""
-    return re.compile(rf"[ :=]*(?:{WORD} ){{0,2}}?(?P<said>{'|'.join(truths())})(?!\w)")
+    return re.compile(rf"[ :=]*(?:{WORD} ){{0,2}}?(?P<said>{any_of('true', 'false')})(?!\w)")
 
 
 def _an_article() -> str:
