@@ -115,9 +115,10 @@ def periods(today: date) -> dict[str, Span]:
 
 @cache
 def _known_words() -> Spelling:
-    """The words of dates and time spans."""
+    """The words of dates and time spans; those that look like them are read as they are."""
     said = [*_names("months"), *_names("weekdays"), *(p for phrases in book()["phrases"].values() for p in phrases)]
-    return Spelling({word: word for phrase in said for word in re.findall(WORD, folded(phrase))})
+    others = {word: word for word in book()["others"]}
+    return Spelling({word: word for phrase in said for word in re.findall(WORD, folded(phrase))}, others)
 
 
 @cache
@@ -128,6 +129,17 @@ def _names(of: str) -> dict[str, int]:
 
 def _any_of(words: list[str]) -> str:
     return "(?:" + "|".join(re.escape(folded(word)) for word in sorted(words, key=len, reverse=True)) + ")"
+
+
+@cache
+def numbers_said() -> str:
+    """A regex for numbers in words."""
+    return _any_of(list(book()["numbers"]))
+
+
+def in_digits(number: str) -> str:
+    """A number in digits where it is said in words: "two" -> "2"."""
+    return str(book()["numbers"].get(folded(number), number))
 
 
 @cache

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
@@ -207,7 +207,8 @@ def glossary_of(
     phrases = {*fields, *steps}.union(*of_fields) - {""}
     longest_first = "|".join(map(_as_typed, sorted(phrases, key=len, reverse=True))) or "(?!)"
     called = names.names if names else {phrase: entry.name for phrase, entry in fields.items() if not entry.is_truth}
-    parts = _parts_of(called, {*phrases, *([names.title] if names else [])} - {*called})
+    small = {*said_around()["at"], *said_around()["to"]} if names else set()
+    parts = _parts_of(called, small, {*phrases, *([names.title] if names else [])} - {*called})
     any_part = "|".join(map(_as_typed, sorted(parts, key=len, reverse=True))) or "(?!)"
     of_values = {said for said in said_around()["is"] if " " in said} - phrases if names else ()
     around = rf"(?<!\w)(?:{'|'.join(map(_as_typed, sorted(of_values)))})(?!\w)" if of_values else "(?!)"
@@ -228,16 +229,17 @@ def glossary_of(
     )
 
 
-def _parts_of(called: dict[str, str], others: Iterable[str]) -> dict[str, str]:
+def _parts_of(called: dict[str, str], small: Collection[str], others: Iterable[str]) -> dict[str, str]:
     """Words that name one thing alone of those `called` so (phrase -> name) and stand in none of the `others`, each
-    with its phrase."""
+    with its phrase; of short ones those that are `small` words and a part of a longer name ("to" of `to_city`)."""
     of: dict[str, dict[str, str]] = {}
     for phrase, name in called.items():
         for word in re.findall(WORD, phrase):
             of.setdefault(word, {}).setdefault(name, phrase)
     taken = {*called, *(word for phrase in others for word in re.findall(WORD, phrase))}
     own = {word: phrases for word, phrases in of.items() if len(phrases) == 1 and word not in taken}
-    return {word: next(iter(phrases.values())) for word, phrases in own.items() if len(word) >= SHORTEST_PART}
+    parts = {word: next(iter(phrases.values())) for word, phrases in own.items()}
+    return {word: phrase for word, phrase in parts.items() if len(word) >= SHORTEST_PART or word in small}
 
 
 @lru_cache(maxsize=64)

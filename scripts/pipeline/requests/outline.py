@@ -20,14 +20,14 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, lru_cache, partial
 from operator import attrgetter
-from typing import NamedTuple
 
-from pipeline.requests.calendar import read_day
+from pipeline.requests.calendar import in_digits
 from pipeline.requests.linking import MISSING, truth_next
-from pipeline.requests.places import CLOCK, DATE, FORMS, Item, Kind, Place, Way, listed
+from pipeline.requests.numbers import DIGITS, Numbers, number_follows, number_last
+from pipeline.requests.places import CLOCK, DATE, NUMBER, SPAN, Item, Kind, Place, Way
 from pipeline.requests.reading import (
     LEFT_ALONE,
     QUOTED,
@@ -45,6 +45,8 @@ from pipeline.requests.reading import (
     with_notes,
 )
 from pipeline.requests.spoken_of import Said
+from pipeline.requests.title import Title
+from pipeline.requests.told_values import Value, between, in_order, values_in
 from pipeline.schemas.dsl import can_refuse, conditions_of
 from pipeline.schemas.names import words_of
 
@@ -54,10 +56,8 @@ UNNAMED = rf"(?<!\w)\d+(?!\w)|{QUOTED}"
 """How what is said of no property is told from the words around a request."""
 UNKNOWN = re.compile(rf",\s+({WORD}\s+(?:{QUOTED}))(?=\s*(?:,|$))")
 """Among what is said of a property, what has a name that is none of the schema's: `limit 9, colour "red"`."""
-NUMBER = r"\d(?:[\d.,]*\d)?"
-NUMBER_LAST = re.compile(rf"(?<![\w.,-])-?{NUMBER}\s+$")
-NUMBER_NEXT = re.compile(rf"(?P<words>[ :=]*(?:{WORD} ){{0,2}})(?P<number>{NUMBER}\s*)")
-"""A number right before a name, and one that is said of it."""
+NUMBER_NEXT = re.compile(rf"(?P<words>[ :=]*(?:{WORD} ){{0,2}})(?P<number>{DIGITS}\s*)")
+"""A number that is said of the name before it."""
 FAR = 60
 """Characters before a value in which a part may begin, and behind a name in which it is said to be true or false."""
 ONE_DAY = re.compile(r"(\S+) \1")
@@ -65,18 +65,9 @@ ONE_DAY = re.compile(r"(\S+) \1")
 SIGN, TO_SIGN, DIGIT = re.compile(r"[,;]\s"), re.compile("[^,;]*"), re.compile(r"\d")
 WORDS, VALUES = re.compile(WORD), re.compile(rf"\d|{QUOTED}")
 """What is said of a place that takes listed values alone, and what is a value wherever it stands."""
+SPACES = re.compile(r"\s*")
 BRACKET = re.compile(r"[][(){}]")
 VALUE_ENDS = re.compile(r"\s*([,;)}]|$)")
-NOTHING = "(?!)"
-"""What no text matches."""
-
-
-class Value(NamedTuple):
-    """A value in a request that is told by what it is."""
-
-    start: int
-    end: int
-    kind: Kind
 
 
 @cache
@@ -97,15 +88,6 @@ def _root_of(text: str) -> Place:
     return Place([] if conditions_of(schema) else [own], schema.get("$defs", {}) if isinstance(schema, dict) else {})
 
 
-def _values_in(request: str, notes: list[Note], names: Collection[str]) -> list[Value]:
-    """What is told in a request by what it is, one after the other: what the schema lists, days, times, addresses."""
-    days = [Value(*n[:2], DATE) for n in notes if read_day(n.shown or request[n.start : n.end])]
-    alone = [Value(*n[:2], listed(n.shown)) for n in notes if n.shown and n.shown not in names]
-    forms = [Value(*match.span(), (str(match.lastgroup),)) for match in FORMS.finditer(request)]
-    quoted = [range(*m.span()) for m in re.finditer(LEFT_ALONE, request)]
-    return sorted(value for value in [*days, *alone, *forms] if not any(value.start in part for part in quoted))
-
-
 def _is_unlisted(value: str, place: Place) -> bool:
     """Whether something is said of a place that takes listed values alone, and is none of them."""
     if not place.is_listed or lowered(value) in said_around()["none"]:
@@ -114,54 +96,42 @@ def _is_unlisted(value: str, place: Place) -> bool:
     return any(each and "[" not in each and each.strip('"') not in place.listed_values for each in said)
 
 
-def _between(values: list[Value], start: int, end: int) -> Iterator[Value]:
-    """Those of these values, in order, that begin in this part of the request."""
-    return (values[at] for at in range(bisect_left(values, (start,)), bisect_left(values, (end,))))
+def _is_small(request: str, note: Note) -> bool:
+    """Whether a property is named by a small word that is a part of its name: "from" of `from_city`, `year_from`."""
+    said = lowered(request[note.start : note.end])
+    return said in {*said_around()["at"], *said_around()["to"]} and words_of(note.shown) != said
 
 
-class _Title:
-    """What a schema is called, and where a request says that."""
-
-    def __init__(self, place: Place) -> None:
-        titles = [part["title"] for part in place.here if isinstance(part.get("title"), str)]
-        self.title = words_of(titles[0]) if titles else ""
-        words = r"[\s_-]*".join(map(re.escape, self.title.split())) or NOTHING
-        several = words if " " in self.title else NOTHING
-        self.before = re.compile(rf".*(?<!\w){words}\s*[:=]\s*", re.IGNORECASE)
-        self.first = re.compile(rf"{several}\s+", re.IGNORECASE)
-        self.whole = re.compile(rf"(?<!\w){several}(?!\w)", re.IGNORECASE)
-
-    def without(self, part: str) -> str:
-        """A part of a request without what the schema is called: "calendar event", "new calendar event", "event"."""
-        if before := self.before.match(part):
-            part = part[before.end() :]
-        said, title = f" {words_of(part)}", f" {self.title}"
-        if said.endswith(title) or title.endswith(said):
-            return ""
-        first = self.first.match(part)
-        return next(iter(parts_of(part[first.end() :])), "") if first else part
-
-    def outside(self, request: str, notes: Iterable[Note]) -> list[Note]:
-        """The notes that are not of words of a title of several words: "track calories" names no calories."""
-        said = [range(*found.span()) for found in self.whole.finditer(request)]
-        return [note for note in notes if not any(note.start in part for part in said)]
+def _takes(place: Place, request: str, at: int, told: list[Value]) -> bool:
+    """Whether what follows here may be said of a place: a number of one for numbers, no day of one for texts."""
+    start = at + len(SPACES.match(request, at)[0])
+    follows = {value.kind for value in between(told, start, start + 1)}
+    if place.is_truth or place.is_number:
+        return place.is_number and number_follows(request, at)
+    return not follows.isdisjoint(place.kinds | place.items.kinds) if follows or place.is_short else True
 
 
 class _Reader:
     """Goes through a request once: which objects it speaks of, and what it says of the property named last."""
 
-    def __init__(self, request: str, place: Place, title: _Title, notes: list[Note]) -> None:
+    def __init__(self, request: str, place: Place, title: Title, notes: list[Note]) -> None:
         self.request, self.title = request, title
         quoted = {said[1:-1].strip() for said in re.findall(QUOTED, request)}
         self.names = named = ({note.shown for note in notes} | quoted) & {*place.paths}
         """The properties that are named."""
+        self.note_starts = {note.start for note in notes}
         self.name_starts = {note.start for note in notes if note.shown in place.paths}
         self.fitting = place.fitting(named)
         """Kind of values -> the place that they belong to where they are said without a name."""
         self.items = place.fitting_items(named)
         """The same of values in the items of a list."""
-        self.told = _values_in(request, notes, place.paths)
-        self.values = [value for value in self.told if value.kind in self.fitting or self._is_of_item(value)]
+        self.told = values_in(request, notes, place.paths)
+        self.in_order = in_order(self.told, notes, place.alike(named))
+        """Where values belong that have several places: the first is that of the first place."""
+        self.values = [value for value in self.told if self._belongs(value)]
+        self.values = sorted([*self.values, *(value for value in self.in_order if value.kind == SPAN)])
+        of_items = any(value.kind in self.items for value in self.told)
+        self.numbers = Numbers(request, place, named, [*notes, *self.told], of_items)
         needed = [name for name in place.needed_texts if name not in named]
         self.needed = needed[0] if len(needed) == 1 else None
         """The property that the first text without a name is said of."""
@@ -191,7 +161,8 @@ class _Reader:
             if found is None:
                 return False
             place, speak_of = found
-            start, words = self._value_before(place, note) or (note.start, None)
+            before = None if _is_small(self.request, note) else self._value_before(place, note)
+            start, words = before or (note.start, None)
             self.end(start)
             said = speak_of()
             said.words.setdefault(note.shown, []).extend([words] if words else [])
@@ -247,42 +218,53 @@ class _Reader:
         """
         words = WORDS if place.is_listed and not place.is_list else VALUES
         said = words.search(self.request, self.start, at) if place.is_short else None
-        values = [*self.inside, *_between(self.told, self.start, at)] if place.is_short else []
+        values = [*self.inside, *between(self.told, self.start, at)] if place.is_short else []
         first = min([value.end for value in values] + ([said.end()] if said else []), default=at)
         for sign in SIGN.finditer(self.request, self.start, at):
             within = (note.start <= sign.start() < note.end for note in self.inside)
             if (first <= sign.start() or self._counts(sign.end(), at)) and not any(within):
                 at = sign.start()
                 break
-        for value in _between(self.values, self.start + 1, at):
-            by_itself = value.kind in (DATE, CLOCK)
-            fits = value.kind in self.fitting or value.kind in self.items
-            if value.kind in place.kinds or not fits:
+        for value in between(self.values, self.start + 1, at):
+            by_itself = value.kind in (DATE, CLOCK, SPAN)
+            if value.kind in place.kinds:
                 continue
             start = max(self.start, value.start - FAR)
             begins = part_begins(self.request[start : value.start])
             ends = by_itself or part_ends(self.request, value.end) or self._beside(value)
-            if begins and ends and (begins["sign"] or (by_itself and start + begins.start() > self.start)):
+            ends = ends or number_follows(self.request, value.end)
+            inside = (by_itself or place.is_short) and begins and start + begins.start() > self.start
+            if begins and ends and (begins["sign"] or inside):
                 return start + begins.start()
             is_word = value.kind == DATE and not DIGIT.search(self.request, value.start, value.end)
-            if is_word and self.request[self.start : value.start].strip() and VALUE_ENDS.match(self.request, value.end):
+            if is_word and self.request[self.start : value.start].strip() and part_ends(self.request, value.end):
                 return value.start  # "to Ghent tomorrow"
         return at
 
     def _without_name(self, start: int, end: int) -> None:
         """What is said here has no name: values that fit one place, the text that the schema needs, and the rest."""
         at, pieces, taken = start, [], set()
-        for value in _between(self.values, start, end):
+        for value in sorted([*between(self.values, start, end), *between(self.numbers.alone, start, end)]):
+            if value.start < at or end < value.end:
+                continue
+            if value.kind == NUMBER:
+                if found := self.numbers.place_of(value, at, end, self._parts):
+                    pieces.append((at, found.start))
+                    at = found.end
+                    self._put_at(found.to, found.words)
+                continue
             way, item = self.fitting.get(value.kind), self.items.get(value.kind)
-            if not (way or item) or value.start < at or end < value.end:
+            ordered = self.in_order.pop(value, [])
+            if not (way or item or ordered):
                 continue
             pieces.append((at, value.start))
             words, at = self._words(value.start, value.end), value.end
+            for each, day in ordered:
+                self._put(each, day or words)
             if way:
                 self.fitting = {kind: other for kind, other in self.fitting.items() if other != way}
-                self._put(way, words)
-            else:
-                self._put_item(item, words)
+            if way or item:
+                self._put_at(way or item, words)
         for piece in (self._words(*span) for span in [*pieces, (at, end)]):
             parts = self._parts(piece)
             if self.counted and len(self.within) == 1:
@@ -304,7 +286,7 @@ class _Reader:
         """
         if self.within[0][0].place.is_open:
             return
-        told = sorted([note.start for note in self.inside] + [value.start for value in _between(self.told, start, end)])
+        told = sorted([note.start for note in self.inside] + [value.start for value in between(self.told, start, end)])
         signs = [sign.span() for sign in SIGN.finditer(self.request, start, end)]
         ends = [sign[0] for sign in signs[1:]] + [end] * (end == len(self.request))
         for (_, begin), stop in zip(signs, ends, strict=False):
@@ -331,6 +313,12 @@ class _Reader:
         """Whether a part may be a text that the schema needs, and is not said of an unknown name: `form "m"`."""
         return re.search(WORD, part) is not None and not re.fullmatch(rf"{WORD}\s*[:=\s]\s*(?:{QUOTED})", part)
 
+    def _put_at(self, to: Way | Item, words: str) -> None:
+        if isinstance(to, Item):
+            self._put_item(to, words)
+        else:
+            self._put(to, words)
+
     def _put(self, way: Way, words: str) -> None:
         """The value of the property at the end of a way from the root."""
         self.within[0][0].holder(way).words.setdefault(way[-1], []).append(words)
@@ -346,6 +334,10 @@ class _Reader:
             holder.parts[name].append(Said(holder.place.parts[name]))
             last = holder.parts[name][-1].holder(item.below)
         last.words.setdefault(item.below[-1], []).append(words)
+
+    def _belongs(self, value: Value) -> bool:
+        """Whether a value belongs somewhere without a name."""
+        return value.kind in self.fitting or value in self.in_order or self._is_of_item(value)
 
     def _is_of_item(self, value: Value) -> bool:
         """Whether a value is one of a list's items, and no small word that only looks like it: "on" in "on monday"."""
@@ -401,7 +393,7 @@ class _Reader:
     def _put_below(self, said: Said, fitting: dict[Kind, Way], end: int) -> list[str]:
         """What is said from the start to `end` stands where it fits in this object; returns what is left around it."""
         at, left = self.start, []
-        for value in _between(self.told, at, end) if fitting else ():
+        for value in between(self.told, at, end) if fitting else ():
             way = fitting.get(value.kind)
             if way and at <= value.start and value.end <= end and not said.holder(way).words.get(way[-1]):
                 said.holder(way).words[way[-1]] = [self._words(value.start, value.end)]
@@ -432,15 +424,28 @@ class _Reader:
         if place.is_truth and not rest.lstrip().startswith((":", "=")) and not truth_next().match(rest):
             no = denied(before)
             return (self.start + no.start(), "false") if no else (note.start, "true")
-        listed = [said.start for said in self.inside if said.end == note.start - 1 and said.shown in place.values]
+        listed = [
+            said.start
+            for said in self.inside
+            if said.end == note.start - 1 and said.shown in place.values and not self._is_said(said, note)
+        ]
         follows = NUMBER_NEXT.match(self.request, note.end)
         waits = self.named is not None and self.named[0].place.parts[self.named[1]].is_number
         if follows and follows.end("number") in self.name_starts and not waits:  # "3 sets 10 reps"
             follows = None
-        if place.is_number and (not follows or part_begins(follows["words"])):
-            number = NUMBER_LAST.search(self.request, self.start, note.start)
-            listed += [number.start()] if number else []
+        if place.is_number and not listed and (not follows or part_begins(follows["words"])):
+            number = number_last().search(self.request, self.start, note.start)
+            return (number.start(), in_digits(number["number"])) if number else None
         return (listed[0], self._words(listed[0], note.start).strip()) if listed else None
+
+    def _is_said(self, value: Note, note: Note) -> bool:
+        """Whether a value right before a name is all that is said of the property before it: "from EUR to JPY"."""
+        waits = self.named is not None and value.shown in self.named[0].place.parts[self.named[1]].values
+        return (
+            waits
+            and not self.request[self.start : value.start].strip()
+            and not VALUE_ENDS.match(self.request, note.end)
+        )
 
     def _is_value(self, note: Note) -> bool:
         """Whether a name is what is said of the property before it, as in "customer: delivery, size 3"."""
@@ -464,10 +469,8 @@ class _Reader:
             if outer.last and name in outer.place.parts[outer.last].parts:
                 return outer.place.parts[outer.last].parts[name], partial(outer.name_below, outer.last, name)
         whole = self.within[0][0]
-        place, way = whole.place, whole.place.paths.get(name)
-        for step in way or ():
-            place = place.parts[step]
-        return (place, partial(whole.name_along, way)) if way else None
+        way = whole.place.paths.get(name)
+        return (whole.place.at(way), partial(whole.name_along, way)) if way else None
 
 
 def outline(request: str, schema: str, notes: Iterable[Note]) -> tuple[str, list[Note]]:
@@ -480,8 +483,12 @@ def outline(request: str, schema: str, notes: Iterable[Note]) -> tuple[str, list
     place = _root_of(schema)
     if not place.parts:
         return "", list(notes)
-    title = _Title(place)
+    title = Title(place)
     notes = title.outside(request, (note._replace(shown=ONE_DAY.sub(r"\1", note.shown)) for note in notes))
+    told = values_in(request, notes, place.paths)
+    small = [note for note in notes if note.shown in place.paths and _is_small(request, note)]
+    idle = {note for note in small if not _takes(place.at(place.paths[note.shown] or ()), request, note.end, told)}
+    notes = [note for note in notes if note not in idle]
     reader = _Reader(request, place, title, notes)
     signs = (Note(*match.span(), match[0]) for match in re.finditer(rf"{LEFT_ALONE}|[(){{}}]", request))
     marks = [(note.end, False, note) for note in notes] + [(sign.end, True, sign) for sign in signs]

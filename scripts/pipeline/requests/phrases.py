@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pipeline.requests.calendar import read_day
 from pipeline.requests.glossary import Glossary, Named
-from pipeline.requests.reading import QUOTED, WORD, Note, any_of, folded, lowered, said_for_operators
+from pipeline.requests.reading import QUOTED, WORD, Note, any_of, folded, lowered, said_around, said_for_operators
 
 VALUE = rf"\d|{QUOTED}"
 """How a value begins that no schema lists."""
@@ -23,6 +23,11 @@ COMPARING = ("greater", "at_least", "less", "at_most", "before", "after")
 SPACES = re.compile(r"\s*")
 SEPARATED = re.compile(r"[;>]\s")
 """What stands between steps, whether the schema lists it or not."""
+
+
+@cache
+def _small() -> frozenset[str]:
+    return frozenset((*said_around()["at"], *said_around()["to"]))
 
 
 @cache
@@ -109,8 +114,23 @@ class Phrases(list[Found]):
                 self.append(Found(*match.span(), phrase, glossary.fields.get(phrase)))
             elif match["part"] and match.start() not in timed:
                 phrase = glossary.parts.get(match["part"]) or glossary.parts[folded(match["part"])]
-                if self._means_whole(owner := glossary.fields.get(phrase), *match.span()):
+                owner = glossary.fields.get(phrase)
+                if (
+                    self._leads(match, request)
+                    if owner is None and match["part"] in _small()
+                    else self._means_whole(owner, *match.span())
+                ):
                     self.append(Found(*match.span(), phrase, owner))
+
+    def _leads(self, found: re.Match[str], request: str) -> bool:
+        """Whether a small word that begins a property's name ("from" of `from_city`) stands before what is said of it:
+        a name, a number, a quotation or a listed value."""
+        start = SPACES.match(self.text, found.end()).end()
+        if start == found.end() or start == len(self.text):
+            return False
+        first = request[self.places[start]]
+        value = self.glossary.said.match(self.text, start)
+        return first.isupper() or re.match(VALUE, self.text[start:]) is not None or bool(value and value["said"])
 
     def _means_whole(self, owner: Named | None, start: int, end: int) -> bool:
         """Whether a part of its phrase names a field (`owner`) or a property: no other word before it may belong to it,

@@ -24,6 +24,8 @@ Kind = tuple[str, ...]
 ("date",)."""
 
 DATE, CLOCK, EMAIL, URI = ("date",), ("clock",), ("email",), ("uri",)
+NUMBER, SPAN = ("number",), ("span",)
+"""What is no place's own: a number belongs where words around it say so, a time span to two places for dates."""
 KIND_OF_FORMAT = {"date": DATE, "time": CLOCK, "email": EMAIL, "idn-email": EMAIL, "uri": URI, "iri": URI}
 FORMS = re.compile(
     r"(?P<email>(?<![\w.+-])[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+)|(?P<uri>https?://[^\s,;()]+)"
@@ -208,6 +210,60 @@ class Place:
             for kind in place.kinds if way[-1] not in named else ():
                 found.setdefault(kind, []).append(() if lists else way)
         return {kind: ways[0] for kind, ways in found.items() if len(ways) == 1 and ways[0]}
+
+    def at(self, way: Way) -> Place:
+        """The place at the end of a way from here."""
+        place = self
+        for name in way:
+            place = place.parts[name]
+        return place
+
+    def alike(self, named: Collection[str]) -> list[tuple[set[Kind], list[Way]]]:
+        """Several places, none of them `named` or in a list, for values of the same kinds that stand nowhere else: a
+        first and a last day. The kinds, and the ways in the order of the document."""
+        found: dict[frozenset[Kind], list[Way]] = {}
+        elsewhere: set[Kind] = set()
+        for way, place, lists in self.ways:
+            kinds = place.kinds | (place.items.kinds if place.is_list else set())
+            if kinds and (lists or way[-1] in named or self.paths[way[-1]] is None):
+                elsewhere |= kinds
+            elif kinds:
+                found.setdefault(frozenset(kinds), []).append(way)
+        apart = lambda kinds: elsewhere.isdisjoint(kinds) and all(k == kinds or k.isdisjoint(kinds) for k in found)
+        return [({*kinds}, ways) for kinds, ways in found.items() if len(ways) > 1 and apart(kinds)]
+
+    @cached_property
+    def remarks(self) -> str:
+        """What the schema says of it in words."""
+        return " ".join(str(part["description"]) for part in self.here if "description" in part)
+
+    def numbers(self, named: Collection[str]) -> list[Way]:
+        """The ways to the numbers here that are in no list and none of those `named`."""
+        return [
+            way
+            for way, place, lists in self.ways
+            if place.is_number and not lists and way[-1] not in named and self.paths[way[-1]]
+        ]
+
+    @cached_property
+    def needed_numbers(self) -> list[str]:
+        """The properties that an object here has to have and whose values may be numbers."""
+        return [name for name, part in self.parts.items() if name in self.needed and part.is_number]
+
+    def needed_number(self, named: Collection[str]) -> Way | Item | None:
+        """Where the one number belongs that an object here needs, or else the items of a list, and is none of those
+        `named`; not where items are counted."""
+        alone = [name for name in self.needed_numbers if name not in named]
+        if alone:
+            return (alone[0],) if len(alone) == 1 else None
+        found = [
+            Item((name,), (below,), False)
+            for name, place in self.parts.items()
+            if place.is_list and not (self.counted and self.counted.name == name)
+            for below in place.items.needed_numbers
+            if below not in named and self.paths[below]
+        ]
+        return found[0] if len(found) == 1 else None
 
     def fitting_items(self, named: Collection[str]) -> dict[Kind, Item]:
         """As `fitting`, of values that stand in the items of one list, or are them."""

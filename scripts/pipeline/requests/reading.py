@@ -63,12 +63,12 @@ def _between_parts() -> re.Pattern[str]:
 @cache
 def _around_part() -> re.Pattern[str]:
     asking = rf"(?:{any_of('ask', 'the', 'of', 'thanks')})(?:(?<=['\u2019])|(?![\w'\u2019]))"
-    return re.compile(rf"^\s*(?:{asking}[\s!.]*)+|(?:(?<!\S)(?:{any_of('the', 'of')})\s*)+$", re.IGNORECASE)
+    return re.compile(rf"^\s*(?:{asking}[\s!.]*)+|(?:(?<!\S)(?:{any_of('the', 'of', 'is', 'to')})\s*)+$", re.IGNORECASE)
 
 
 @cache
 def _between_values() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    words = rf"(?:{any_of('at', 'the', 'of')})"
+    words = rf"(?:{any_of('at', 'to', 'the', 'of')})"
     begins = rf"(?:(?P<sign>[,;]\s+)(?:{words}\s+)*|\s+(?:{words}\s+)+)$"
     return re.compile(begins, re.IGNORECASE), re.compile(rf"\s*(?:[,;)}}]|$|\s{words}(?!\w))", re.IGNORECASE)
 
@@ -85,8 +85,9 @@ def part_ends(request: str, at: int) -> bool:
 
 
 def denied(before: str) -> re.Match[str] | None:
-    """What denies a name at the end of the text before it: "not", "without"."""
-    return re.search(rf"(?<!\w)(?:{any_of('without')})\s+$", before, re.IGNORECASE)
+    """What denies a name at the end of the text before it: "not", "without a"."""
+    article = rf"(?:(?:{any_of('the')})(?:(?<=['\u2019])|\s+))?"
+    return re.search(rf"(?<!\w)(?:{any_of('without')})\s+{article}$", before, re.IGNORECASE)
 
 
 def parts_of(said: str) -> list[str]:
@@ -191,7 +192,7 @@ class Spelling:
             return word
         if word not in self.read_as:
             plain = folded(word)
-            near = {spelled for spelled in self.words.values() if _near(plain, spelled)}
+            near = {spelled for spelled in self.words.values() if is_form_of(plain, spelled)}
             meant = {plain} & {*self.words.values()} or near
             known = [known for known, spelled in self.words.items() if {spelled} == meant]
             self.read_as[word] = known[0] if known else word
@@ -208,7 +209,8 @@ class Spelling:
         return read + text[at:], [*places, *range(at, len(text) + 1)]
 
 
-def _near(word: str, known: str) -> bool:
+def is_form_of(word: str, known: str) -> bool:
+    """Whether a word without accents is another form of a known one, or that one with a typing mistake."""
     if min(len(word), len(known)) >= SHORTEST_MENDED and one_edit_apart(word, known):
         return True
     is_plural = len(known) >= SHORTEST_SINGULAR and word in (f"{known}s", f"{known}x")

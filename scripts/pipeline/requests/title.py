@@ -1,0 +1,50 @@
+"""What a schema of a user is called, and where a request says that: such words are no value of anything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from pipeline.requests.places import Place
+from pipeline.requests.reading import WORD, Note, lowered, parts_of
+from pipeline.schemas.names import words_of
+
+SHORTEST_VERB = 4
+"""Letters of the shortest words that titles are made of: "deploy" of a deployment."""
+NOTHING = "(?!)"
+"""What no text matches."""
+
+
+class Title:
+    """The title of the schema of a place."""
+
+    def __init__(self, place: Place) -> None:
+        titles = [part["title"] for part in place.here if isinstance(part.get("title"), str)]
+        self.title = words_of(titles[0]) if titles else ""
+        words = r"[\s_-]*".join(map(re.escape, self.title.split())) or NOTHING
+        several = words if " " in self.title else NOTHING
+        self.before = re.compile(rf".*(?<!\w){words}\s*[:=]\s*", re.IGNORECASE)
+        self.first = re.compile(rf"{several}\s+", re.IGNORECASE)
+        self.whole = re.compile(rf"(?<!\w){several}(?!\w)", re.IGNORECASE)
+
+    def without(self, part: str) -> str:
+        """A part of a request without what the schema is called: "calendar event", "new calendar event", "event"."""
+        if before := self.before.match(part):
+            part = part[before.end() :]
+        said = words_of(part)
+        if f" {said}".endswith(f" {self.title}") or {*said.split()} <= {*self.title.split()}:
+            return ""
+        first = self.first.match(part) or self._verb(part)
+        return next(iter(parts_of(part[first.end() :])), "") if first else part
+
+    def outside(self, request: str, notes: Iterable[Note]) -> list[Note]:
+        """The notes that are not of words of a title of several words: "track calories" names no calories."""
+        said = [range(*found.span()) for found in self.whole.finditer(request)]
+        return [note for note in notes if not any(note.start in part for part in said)]
+
+    def _verb(self, part: str) -> re.Match[str] | None:
+        """The first word of a part, of which a word of the title is made: "deploy" of a deployment."""
+        first = re.match(rf"(?P<verb>{WORD})\s+", part)
+        verb = lowered(first["verb"]) if first else ""
+        made = [word for word in self.title.split() if word.startswith(verb) and word != verb]
+        return first if made and len(verb) >= SHORTEST_VERB else None

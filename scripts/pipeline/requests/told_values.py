@@ -1,0 +1,55 @@
+"""The values in a request that are told by what they are: listed ones, days, times of day, addresses."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+from pipeline.requests.calendar import read_day
+from pipeline.requests.places import DATE, FORMS, SPAN, Kind, Way, listed
+from pipeline.requests.reading import LEFT_ALONE, Note
+
+TWO_DAYS = re.compile(r"\d{4}-\d\d-\d\d \d{4}-\d\d-\d\d")
+
+
+class Value(NamedTuple):
+    """A value in a request, and what it is told by."""
+
+    start: int
+    end: int
+    kind: Kind
+
+
+def values_in(request: str, notes: list[Note], names: Collection[str]) -> list[Value]:
+    """Those of a request, one after the other; `names` are what its notes may show beside values."""
+    days = [Value(*n[:2], DATE) for n in notes if read_day(n.shown or request[n.start : n.end])]
+    alone = [Value(*n[:2], listed(n.shown)) for n in notes if n.shown and n.shown not in names]
+    forms = [Value(*match.span(), (str(match.lastgroup),)) for match in FORMS.finditer(request)]
+    quoted = [range(*m.span()) for m in re.finditer(LEFT_ALONE, request)]
+    return sorted(value for value in [*days, *alone, *forms] if not any(value.start in part for part in quoted))
+
+
+def between(values: list[Value], start: int, end: int) -> Iterator[Value]:
+    """Those of these values, in order, that begin in this part of the request."""
+    return (values[at] for at in range(bisect_left(values, (start,)), bisect_left(values, (end,))))
+
+
+def in_order(
+    told: list[Value], notes: list[Note], alike: list[tuple[set[Kind], list[Way]]]
+) -> dict[Value, list[tuple[Way, str]]]:
+    """Where values belong that have several places (`Place.alike`): the first is that of the first place.
+
+    Only where there are as many values as places. A time span is the first and the last of two days. Each value has the
+    ways to its places, with the words for it there where they are others than its own.
+    """
+    found: dict[Value, list[tuple[Way, str]]] = {}
+    spans = [note for note in notes if TWO_DAYS.fullmatch(note.shown)]
+    for kinds, ways in alike:
+        values = [value for value in told if value.kind in kinds]
+        if len(values) == len(ways):
+            found |= {value: [(way, "")] for value, way in zip(values, ways, strict=True)}
+        elif kinds == {DATE} and len(ways) == 2 and len(spans) == 1 and not values:
+            found[Value(*spans[0][:2], SPAN)] = [*zip(ways, spans[0].shown.split(), strict=True)]
+    return found

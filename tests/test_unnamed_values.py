@@ -1,0 +1,146 @@
+"""What people say without the names of a user's own schema: numbers, days and places from words beside them."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from pipeline.requests.prompts import NAMED, with_links
+from pipeline.schemas.dsl import with_refusal
+
+TEXT, WHOLE, NUMBER, TRUTH = {"type": "string"}, {"type": "integer"}, {"type": "number"}, {"type": "boolean"}
+DAY, CLOCK = {"type": "string", "format": "date"}, {"type": "string", "pattern": "^[0-2][0-9]:[0-5][0-9]$"}
+
+
+def one_of(*values: str) -> dict[str, Any]:
+    return {"enum": [*values]}
+
+
+def schema(title: str, properties: dict[str, Any], *needed: str) -> dict[str, Any]:
+    return {
+        "title": title, "type": "object", "properties": properties, "required": [*needed], "additionalProperties": False,
+    }  # fmt: skip
+
+
+ITEM = schema("", {"category": one_of("travel", "meal", "hotel"), "amount": NUMBER, "spent": DAY}, "category", "amount")
+SCHEMAS = {
+    "ticket": schema(
+        "train ticket",
+        {"from_station": TEXT, "to_station": TEXT, "day": DAY, "time": CLOCK, "passengers": WHOLE, "return_trip": TRUTH,
+         "seat": one_of("window", "aisle"), "in_advance": TRUTH, "for_days": WHOLE},
+        "from_station", "to_station", "day",
+    ),
+    "hotel": schema(
+        "hotel search",
+        {"city": TEXT, "check_in": DAY, "check_out": DAY, "guests": WHOLE, "rooms": WHOLE, "max_price": NUMBER,
+         "length": {"type": "integer", "description": "how long, in nights"}},
+        "city", "check_in", "check_out",
+    ),
+    "songs": schema(
+        "song search",
+        {"genre": one_of("rock", "jazz"), "year_from": WHOLE, "year_to": WHOLE, "min_rating": NUMBER, "max_length": WHOLE,
+         "quiet": TRUTH},
+    ),
+    "heating": schema(
+        "heating schedule",
+        {"room": one_of("kitchen", "office"), "temperature": NUMBER, "from_time": CLOCK, "to_time": CLOCK,
+         "days": one_of("weekdays", "weekend"), "eco": TRUTH},
+        "room", "temperature",
+    ),
+    "expenses": schema(
+        "expense report", {"employee": TEXT, "items": {"type": "array", "items": ITEM}, "project": TEXT}, "employee", "items"
+    ),
+    "money": schema(
+        "currency conversion",
+        {"amount": NUMBER, "from_currency": one_of("EUR", "USD", "JPY"), "to_currency": one_of("EUR", "USD", "JPY")},
+        "amount", "from_currency", "to_currency",
+    ),
+    "release": schema(
+        "deployment", {"service": TEXT, "environment": one_of("staging", "production"), "dry_run": TRUTH}, "service"
+    ),
+}  # fmt: skip
+
+
+def said_of(name: str, request: str) -> str:
+    """The line under a request that says what of which property; on 10 march 2025."""
+    return with_links(with_refusal(SCHEMAS[name]), request, date(2025, 3, 10)).partition(NAMED)[2]
+
+
+@pytest.mark.parametrize("name, request_, line", [
+    ("songs", "rock, at least 4 stars", "genre: rock [rock]; min_rating: 4"),
+    ("songs", "jazz no longer than 300 seconds", "genre: jazz [jazz]; max_length: 300"),
+    ("hotel", "Oslo, 3 guests or less, up to 90", "city: Oslo; guests: 3; max_price: 90"),
+    ("hotel", "Oslo for 2 guests, 200 or less", "city: Oslo; guests: 2; max_price: 200"),
+    ("hotel", "Rome, two rooms, under 150", "city: Rome; max_price: 150; rooms: 2"),
+    ("hotel", "four nights in Rome", "city: Rome; length: 4"),
+    ("hotel", "Rome, above 150", "city: Rome; ?: above 150"),
+    ("songs", "rock under 300", "genre: rock [rock]; max_length: 300"),
+    ("songs", "12 rock songs", "genre: rock [rock]; ?: 12"),
+])  # fmt: skip
+def test_a_number_is_of_the_place_that_the_words_beside_it_tell(name, request_, line):
+    assert sorted(said_of(name, request_).split("; ")) == sorted(line.split("; "))
+
+
+@pytest.mark.parametrize("name, request_, line", [
+    ("heating", "kitchen 21.5", "room: kitchen [kitchen]; temperature: 21.5"),
+    ("heating", "heat the office to 20 on weekdays", "room: office [office]; temperature: 20; days: weekdays [weekdays]"),
+    ("heating", "garage 15, eco", "eco: true; ?: garage 15"),
+    ("heating", "kitchen, temperature 19, 3 lamps", "room: kitchen [kitchen]; temperature: 19; ?: 3 lamps"),
+    ("expenses", "Ana Ruiz: travel 120.50, meal 30",
+     "employee: Ana Ruiz; items (category: travel [travel]; amount: 120.50) (category: meal [meal]; amount: 30)"),
+    ("expenses", "employee Tom Berg, hotel 240 on 3 march 2025, project Apollo",
+     "employee: Tom Berg; items (category: hotel [hotel]; amount: 240; spent: 3 march 2025 [2025-03-03]); project: Apollo"),
+    ("expenses", "Ana Ruiz, 30", "employee: Ana Ruiz; ?: 30"),
+])  # fmt: skip
+def test_a_number_of_which_no_more_is_said_is_the_one_that_is_needed(name, request_, line):
+    assert said_of(name, request_) == line
+
+
+@pytest.mark.parametrize("name, request_, line", [
+    ("hotel", "Rome from 3 may 2025 to 9 may 2025", "city: Rome; check_in: 2025-05-03; check_out: 2025-05-09"),
+    ("hotel", "Rome, 2025-05-03 to 2025-05-09", "city: Rome; check_in: 2025-05-03; check_out: 2025-05-09"),
+    ("hotel", "Rome, check out 9 may 2025, 3 may 2025",
+     "city: Rome; check_in: 3 may 2025 [2025-05-03]; check_out: 9 may 2025 [2025-05-09]"),
+    ("hotel", "Rome on 3 may 2025", "city: Rome; ?: 3 may 2025 [2025-05-03]"),
+    ("heating", "office 20 between 08:00 and 17:30",
+     "room: office [office]; temperature: 20; from_time: 08:00; to_time: 17:30"),
+    ("money", "80 USD in EUR", "amount: 80; from_currency: USD [USD]; to_currency: EUR [EUR]"),
+])  # fmt: skip
+def test_as_many_values_as_places_for_them_stand_in_their_order(name, request_, line):
+    assert said_of(name, request_) == line
+
+
+@pytest.mark.parametrize("name, request_, line", [
+    ("ticket", "from Lyon to Paris tomorrow at 08:30",
+     "from_station: Lyon; to_station: Paris; day: tomorrow [2025-03-11]; time: 08:30"),
+    ("ticket", "to Geneva from Zurich, for Ana", "from_station: Zurich; to_station: Geneva"),
+    ("ticket", "from 3 may 2025, from Oslo to Bergen for 4 days",
+     "from_station: Oslo; to_station: Bergen; day: 3 may 2025 [2025-05-03]; for_days: 4 days"),
+    ("money", "100 EUR to USD", "amount: 100; from_currency: EUR [EUR]; to_currency: USD [USD]"),
+    ("money", "7 to EUR from JPY", "amount: 7; from_currency: JPY [JPY]; to_currency: EUR [EUR]"),
+    ("money", "amount 12 from currency JPY to currency EUR", "amount: 12; from_currency: JPY [JPY]; to_currency: EUR [EUR]"),
+    ("songs", "jazz from 1958 to 1965", "genre: jazz [jazz]; year_from: 1958; year_to: 1965"),
+    ("heating", "kitchen 21 from 06:30 to 08:00 on weekdays",
+     "room: kitchen [kitchen]; temperature: 21; from_time: 06:30; to_time: 08:00; days: weekdays [weekdays]"),
+])  # fmt: skip
+def test_a_small_word_of_a_name_names_it_before_what_may_be_said_of_it(name, request_, line):
+    assert said_of(name, request_) == line
+
+
+@pytest.mark.parametrize("name, request_, line", [
+    ("ticket", "not a return trip", "return_trip: false"),
+    ("ticket", "without the return trip", "return_trip: false"),
+    ("release", "deploy billing to staging, not a dry run",
+     "service: billing; environment: staging [staging]; dry_run: false"),
+    ("release", "billing is production", "service: billing; environment: production [production]"),
+    ("hotel", "hotel in Oslo for 2 guests", "city: Oslo; guests: 2"),
+    ("songs", "quiet off", "quiet: off [false]"),
+])  # fmt: skip
+def test_words_around_what_is_said_are_no_part_of_it(name, request_, line):
+    assert said_of(name, request_) == line
+
+
+def test_a_word_that_looks_like_one_of_time_is_none():
+    assert said_of("release", "service domain") == "service: domain"
