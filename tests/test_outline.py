@@ -309,7 +309,7 @@ SALE = with_refusal(
         ("good morning dear friends, small", "size: small [small]"),
         ("small for my dear brother", "size: small [small]"),
         ("small, red doors count 3", "size: small [small]; count: 3"),
-        ("count 3 for my dear brother, small", "size: small [small]; count: 3 for my dear brother"),
+        ("count 3 for my dear brother, small", "size: small [small]; count: 3"),
         # courtesy, one word, what the schema is called, what stands in brackets
         ("small, as soon as possible, thanks", "size: small [small]"),
         ("small, s'il te pla\u00eet", "size: small [small]"),

@@ -267,6 +267,17 @@ def days_said(request: str, today: date) -> list[Note]:
     return found
 
 
+@cache
+def _open_ended() -> re.Pattern[str]:
+    said = [phrase for name, phrases in book()["phrases"].items() if name.startswith("since") for phrase in phrases]
+    return re.compile("|".join(_filled(phrase, _slots(), "(?:") for phrase in said))
+
+
+def is_open_ended(said: str) -> bool:
+    """Whether a time span has a first day alone: "since monday"."""
+    return _open_ended().fullmatch(re.sub(r"\s+", " ", folded(said))) is not None
+
+
 def written_span(first: date, last: date) -> str:
     """The two days of a time span as prompts have them: `[2024-02-01 2024-02-29]`."""
     return f"[{_two_days(first, last)}]"

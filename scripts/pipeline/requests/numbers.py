@@ -17,6 +17,7 @@ from pipeline.requests.reading import (
     LEFT_ALONE,
     WORD,
     Note,
+    any_of,
     folded,
     is_form_of,
     lowered,
@@ -33,6 +34,7 @@ DIRECTIONS = (("less", "at_most"), ("greater", "at_least"))
 """Operators that compare alike: "under 30 minutes" is what a maximum is for."""
 FAR = 60
 """Characters beside a number in which is said what it compares."""
+LAST_WORD = re.compile(rf"({WORD})\s+$")
 COUNTED = re.compile(rf"\s+(?P<what>{WORD})")
 """What stands behind a number and may be what it counts."""
 
@@ -76,41 +78,82 @@ class Numbers:
         """Where a number belongs of which nothing else is said."""
         spans = [one[:2] for one in taken] + [match.span() for match in re.finditer(LEFT_ALONE, request)]
         alone = (match.span() for match in _number().finditer(request) if self.open or self.needed)
+        self.last: dict[Value, Way] = {}
+        """Numbers of which is known that they are the second of two -> their places."""
         self.alone = [Value(*one, NUMBER) for one in alone if not any(a < one[1] and one[0] < b for a, b in spans)]
 
     def place_of(self, number: Value, start: int, end: int, parts: Callable[[str], list[str]]) -> NumberPlace | None:
         """Where a number belongs that stands in this part of the request, which then is taken; None where nothing says.
 
-        That is the place of whose name, or else description, it counts a word ("5 minutes"), the one whose name
-        compares as the words beside it do ("under 150" of a `max_price`), or else the one number that is needed, where
-        `parts` finds nothing in what stands before it.
+        That is the first or the last of two places ("18 to 35" of an `age_min` and an `age_max`), the one of whose
+        name, or else description, it counts a word ("5 minutes") or whose name compares as the words beside it do
+        ("under 150" of a `max_price`), or else the one number that is needed, where `parts` finds nothing in what
+        stands before it.
         """
         before = lowered(self.request[max(start, number.start - FAR) : number.start])
-        compared = _comparing()[0].search(before), _comparing()[1].match(lowered(self.request[number.end : end][:FAR]))
-        first = number.start - (len(before) - compared[0].start() if compared[0] else 0)
-        last = number.end + (compared[1].end() if compared[1] else 0)
-        what = COUNTED.match(self.request, last, end)
-        counted = self._counting(what["what"]) if what else []
-        alike = [way for way in self.open if any(one and _compares(one["said"], way[-1]) for one in compared)]
-        to: Way | Item | None = None
-        if counted:
-            to, last = counted[0] if len(counted) == 1 else None, what.end()
-        elif len(alike) == 1:
-            to = alike[0]
-        else:
-            unknown = what and not part_ends(self.request, last) and what.start("what") not in self.starts
-            beside = re.split(r"[,;:]\s", self.request[max(start, first - FAR) : first])[-1]
-            to = None if parts(beside) or (unknown and len(self.open) > 1) else self.needed
-        if to is None:
+        found = self._of_two(number, before) or self._by_words(number, before, end)
+        if found is None and self.needed:
+            found = self._needed(number, before, end, parts)
+        if found is not None:
+            self.open = [way for way in self.open if way != found.to]
+            self.needed = None if found.to == self.needed and not isinstance(found.to, Item) else self.needed
+        return found
+
+    def _found(self, to: Way | Item, number: Value, before: int = 0, behind: int = 0) -> NumberPlace:
+        """A place, and how many characters before and behind the number say so."""
+        words = in_digits(self.request[number.start : number.end])
+        return NumberPlace(to, words, number.start - before, number.end + behind)
+
+    def _of_two(self, number: Value, before: str) -> NumberPlace | None:
+        """The place of the first of two numbers, and then that of the second: "between 18 and 35"."""
+        if number in self.last:
+            return self._found(self.last[number], number)
+        joint = _joint().match(self.request, number.end)
+        following = next((one for one in self.alone if joint and one.start == joint.end()), None)
+        word = LAST_WORD.search(before)
+        pairs = [
+            (low, high)
+            for low in self.open
+            for high in self.open
+            if (rest := _bounded(low, 1)) == _bounded(high, 0) and rest is not None
+        ]
+        if len(pairs) > 1:
+            pairs = [pair for pair in pairs if word and _has_word(words_of(pair[0][-1]), word[1])]
+        if following is None or len(pairs) != 1:
             return None
-        self.open = [way for way in self.open if way != to]
-        self.needed = None if to == self.needed and not isinstance(to, Item) else self.needed
-        return NumberPlace(to, in_digits(self.request[number.start : number.end]), first, last)
+        self.last[following] = pairs[0][1]
+        return self._found(pairs[0][0], number, len(word[0]) if word else 0)
+
+    def _by_words(self, number: Value, before: str, end: int) -> NumberPlace | None:
+        """The place that the words beside the number tell."""
+        said, behind = (
+            _comparing()[0].search(before),
+            _comparing()[1].match(lowered(self.request[number.end : end][:FAR])),
+        )
+        alike = [way for way in self.open if any(one and _compares(one, way[-1]) for one in (said, behind))]
+        last = behind.end() if behind else 0
+        what = COUNTED.match(self.request, number.end + last, end)
+        counted = self._counting(what["what"]) if what else []
+        found = [way for way in counted if way in alike] or counted or alike
+        if len(found) != 1:
+            return None
+        last = what.end() - number.end if what and counted else last
+        return self._found(found[0], number, len(before) - said.start() if said else 0, last)
 
     def _counting(self, what: str) -> list[Way]:
         """The places in whose names this word stands, or else in what the schema says of them."""
         named = [way for way in self.open if _has_word(words_of(way[-1]), what)]
         return named or [way for way in self.open if _has_word(self.root.at(way).remarks, what)]
+
+    def _needed(self, number: Value, before: str, end: int, parts: Callable[[str], list[str]]) -> NumberPlace | None:
+        """The place of the one number that is needed, where the words beside this one say nothing else."""
+        said = _comparing()[0].search(before)
+        alone = before[: said.start()] if said and not said["word"] else before
+        what = COUNTED.match(self.request, number.end, end)
+        unknown = what and not part_ends(self.request, number.end) and what.start("what") not in self.starts
+        if parts(re.split(r"[,;:]\s", alone)[-1]) or (unknown and len(self.open) > 1):
+            return None
+        return self._found(self.needed, number, len(before) - len(alone)) if self.needed else None
 
 
 def number_follows(request: str, at: int) -> bool:
@@ -130,7 +173,14 @@ def _comparing() -> tuple[re.Pattern[str], re.Pattern[str]]:
     """What compares (the group `said`), in lower case: before a number, "less than", and behind it, "or more"."""
     said = {phrase for direction in DIRECTIONS for name in direction for phrase in said_for_operators()[name]}
     words = "|".join(re.escape(phrase) for phrase in sorted(said, key=len, reverse=True))
-    return re.compile(rf"(?<!\w)(?P<said>{words})\s+$"), re.compile(rf"\s+(?P<said>{words})(?!\w)")
+    before = rf"(?<!\w)(?P<said>{words})\s+(?:(?P<word>{WORD})\s+)?$"
+    return re.compile(before), re.compile(rf"\s+(?P<said>{words})(?!\w)(?P<word>)")
+
+
+@cache
+def _joint() -> re.Pattern[str]:
+    """What joins the first and the last of two numbers."""
+    return re.compile(rf"\s+(?:{any_of('to', 'and', 'at')})\s+", re.IGNORECASE)
 
 
 @cache
@@ -139,13 +189,29 @@ def _words_that_compare() -> list[tuple[set[str], set[str]]]:
     said = [{phrase for name in direction for phrase in said_for_operators()[name]} for direction in DIRECTIONS]
     small = {*said_around()["at"], *said_around()["to"]}  # a `year_from` is no minimum of years
     aliases = [[words_of(a) for name in direction for a in operators()[name].aliases] for direction in DIRECTIONS]
-    names = [{*each} - small for each in aliases]
-    return [(phrases, phrases | aliases) for phrases, aliases in zip(said, names, strict=True)]
+    return [(phrases, phrases | {*each} - small) for phrases, each in zip(said, aliases, strict=True)]
 
 
-def _compares(said: str, name: str) -> bool:
-    """Whether the name of a property compares as `said` does: "under" and `max_price`."""
+def _compares(found: re.Match[str], name: str) -> bool:
+    """Whether the name of a property compares as what is said does, and has a word in it that stands between that and
+    the number: "under" and `max_price`, "minimum age" and `age_min`."""
     within = f" {words_of(name)} "
-    return any(
-        said in phrases and any(f" {one} " in within for one in names) for phrases, names in _words_that_compare()
+    alike = any(
+        found["said"] in phrases and any(f" {one} " in within for one in names)
+        for phrases, names in _words_that_compare()
     )
+    return alike and (not found["word"] or _has_word(within, found["word"]))
+
+
+@cache
+def _bounds(direction: int) -> set[str]:
+    """Words that names have for a last (0) or a first (1) of two values."""
+    named = {words_of(a) for name in DIRECTIONS[direction] for a in operators()[name].aliases}
+    return named | {*said_around()["to"]} if direction == 0 else named
+
+
+def _bounded(way: Way, direction: int) -> tuple[str, ...] | None:
+    """The other words of a name that has a word for a last (0) or a first (1) of two values; None where it has none."""
+    words, bounds = words_of(way[-1]).split(), _words_that_compare()[direction][1] | _bounds(direction)
+    rest = tuple(word for word in words if word not in bounds)
+    return rest if len(rest) == len(words) - 1 else None

@@ -58,6 +58,8 @@ UNKNOWN = re.compile(rf",\s+({WORD}\s+(?:{QUOTED}))(?=\s*(?:,|$))")
 """Among what is said of a property, what has a name that is none of the schema's: `limit 9, colour "red"`."""
 NUMBER_NEXT = re.compile(rf"(?P<words>[ :=]*(?:{WORD} ){{0,2}})(?P<number>{DIGITS}\s*)")
 """A number that is said of the name before it."""
+NUMBER_ALONE = re.compile(rf"(?:[^\W\d]+ )*(?P<number>-?{DIGITS})(?: [^\W\d]+)*")
+"""A number that has words around it alone: "level 3", "30 minutes"."""
 FAR = 60
 """Characters before a value in which a part may begin, and behind a name in which it is said to be true or false."""
 ONE_DAY = re.compile(r"(\S+) \1")
@@ -126,7 +128,7 @@ class _Reader:
         self.items = place.fitting_items(named)
         """The same of values in the items of a list."""
         self.told = values_in(request, notes, place.paths)
-        self.in_order = in_order(self.told, notes, place.alike(named))
+        self.in_order = in_order(request, self.told, notes, place, named)
         """Where values belong that have several places: the first is that of the first place."""
         self.values = [value for value in self.told if self._belongs(value)]
         self.values = sorted([*self.values, *(value for value in self.in_order if value.kind == SPAN)])
@@ -186,6 +188,8 @@ class _Reader:
             self.rest += [found[1] for found in UNKNOWN.finditer(words)]
             words = UNKNOWN.sub("", words).rstrip(" ({")
             value = value_in(words, listed=place.is_list)
+            if place.is_number and (alone := NUMBER_ALONE.fullmatch(value)):
+                value = alone["number"]
             if not (value and place.parts and self._said_below(said, name, start)):
                 said.words[name].append(value)
                 self.rest += [f"value of {name}"] * _is_unlisted(value, place)
@@ -222,13 +226,16 @@ class _Reader:
         first = min([value.end for value in values] + ([said.end()] if said else []), default=at)
         for sign in SIGN.finditer(self.request, self.start, at):
             within = (note.start <= sign.start() < note.end for note in self.inside)
-            if (first <= sign.start() or self._counts(sign.end(), at)) and not any(within):
+            other = place.is_list and place.is_listed and self._says_number(sign.end(), at)
+            if (first <= sign.start() or other or self._counts(sign.end(), at)) and not any(within):
                 at = sign.start()
                 break
         for value in between(self.values, self.start + 1, at):
             by_itself = value.kind in (DATE, CLOCK, SPAN)
             if value.kind in place.kinds:
                 continue
+            if value.kind == SPAN or (place.is_number and number_last().search(self.request[self.start : value.start])):
+                return value.start
             start = max(self.start, value.start - FAR)
             begins = part_begins(self.request[start : value.start])
             ends = by_itself or part_ends(self.request, value.end) or self._beside(value)
@@ -405,6 +412,11 @@ class _Reader:
         """Whether the part of the request that begins here is counted."""
         part = TO_SIGN.match(self.request, start, end) if self.counted else None
         return part is not None and bool(counts_in(part[0]))
+
+    def _says_number(self, start: int, end: int) -> bool:
+        """Whether the part of the request that begins here has a number by itself in it."""
+        part = TO_SIGN.match(self.request, start, end)
+        return part is not None and any(True for _ in between(self.numbers.alone, start, part.end()))
 
     def _words(self, start: int, end: int) -> str:
         """A part of the request with the notes in it."""

@@ -99,14 +99,20 @@ class Place:
         return kinds <= {"array"} and any("items" in part for part in self.here)
 
     @cached_property
+    def types(self) -> set[str]:
+        """The types that the schema names for the value."""
+        named = [part["type"] for part in self.here if "type" in part]
+        return {kind for kinds in named for kind in ([kinds] if isinstance(kinds, str) else kinds)}
+
+    @cached_property
     def is_number(self) -> bool:
         """Whether the value may be a number."""
-        return any(part.get("type") in ("integer", "number") for part in self.here)
+        return not self.types.isdisjoint({"integer", "number"})
 
     @cached_property
     def is_truth(self) -> bool:
         """Whether the value is true or false."""
-        return any(part.get("type") == "boolean" for part in self.here)
+        return "boolean" in self.types
 
     @cached_property
     def is_text(self) -> bool:

@@ -111,7 +111,9 @@ def value_in(said: str, *, listed: bool) -> str:
     """
     before, after = any_of("is", "only") if listed else any_of("is"), any_of("at", "and")
     said = re.sub(rf"(?:^|\s*[,.;])\s*(?:{any_of('thanks')})[\s!.]*$|[\s:,;]+$", "", said, flags=re.IGNORECASE)
-    said = re.sub(rf"^(?:[\s:=,;]|(?:{before})(?!\w)|(?:{any_of('at')})\s+(?=\d))+", "", said, flags=re.IGNORECASE)
+    said = re.sub(
+        rf"^(?:[\s:=,;]|(?:{before})(?!\w)|(?:{any_of('at', 'of')})\s+(?=\d))+", "", said, flags=re.IGNORECASE
+    )
     said = re.sub(rf"(?<=\S)\s+(?:{after})(?:\s+(?:{any_of('the', 'of')}))*$", "", said, flags=re.IGNORECASE)
     if not listed:
         return said

@@ -34,7 +34,7 @@ class Title:
         said = words_of(part)
         if f" {said}".endswith(f" {self.title}") or {*said.split()} <= {*self.title.split()}:
             return ""
-        first = self.first.match(part) or self._verb(part)
+        first = self.first.match(part) or self._first_word(part)
         return next(iter(parts_of(part[first.end() :])), "") if first else part
 
     def outside(self, request: str, notes: Iterable[Note]) -> list[Note]:
@@ -42,9 +42,10 @@ class Title:
         said = [range(*found.span()) for found in self.whole.finditer(request)]
         return [note for note in notes if not any(note.start in part for part in said)]
 
-    def _verb(self, part: str) -> re.Match[str] | None:
-        """The first word of a part, of which a word of the title is made: "deploy" of a deployment."""
-        first = re.match(rf"(?P<verb>{WORD})\s+", part)
-        verb = lowered(first["verb"]) if first else ""
-        made = [word for word in self.title.split() if word.startswith(verb) and word != verb]
-        return first if made and len(verb) >= SHORTEST_VERB else None
+    def _first_word(self, part: str) -> re.Match[str] | None:
+        """The first word of a part, where it is the title's last one, "campaign" of an ad campaign, or one that a word
+        of the title is made of, "deploy" of a deployment."""
+        first = re.match(rf"(?P<word>{WORD})\s+", part)
+        said, words = lowered(first["word"]) if first else "", self.title.split()
+        made = len(said) >= SHORTEST_VERB and any(word.startswith(said) and word != said for word in words)
+        return first if made or words[-1:] == [said] else None

@@ -7,9 +7,9 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from pipeline.requests.calendar import read_day
-from pipeline.requests.places import DATE, FORMS, SPAN, Kind, Way, listed
-from pipeline.requests.reading import LEFT_ALONE, Note
+from pipeline.requests.calendar import is_open_ended, read_day
+from pipeline.requests.places import DATE, FORMS, SPAN, Kind, Place, Way, listed
+from pipeline.requests.reading import LEFT_ALONE, Note, lowered
 
 TWO_DAYS = re.compile(r"\d{4}-\d\d-\d\d \d{4}-\d\d-\d\d")
 
@@ -37,19 +37,26 @@ def between(values: list[Value], start: int, end: int) -> Iterator[Value]:
 
 
 def in_order(
-    told: list[Value], notes: list[Note], alike: list[tuple[set[Kind], list[Way]]]
+    request: str, told: list[Value], notes: list[Note], place: Place, named: Collection[str]
 ) -> dict[Value, list[tuple[Way, str]]]:
-    """Where values belong that have several places (`Place.alike`): the first is that of the first place.
+    """Where values belong that have several places (`Place.alike`), none of them `named`: the first is that of the
+    first place.
 
-    Only where there are as many values as places. A time span is the first and the last of two days. Each value has the
-    ways to its places, with the words for it there where they are others than its own.
+    Only where there are as many values as places. A time span is the first and the last of two days, or the first one
+    alone ("since monday"), which may have the name of its place. Each value has the ways to its places, with the words
+    for it there where they are others than its own.
     """
     found: dict[Value, list[tuple[Way, str]]] = {}
     spans = [note for note in notes if TWO_DAYS.fullmatch(note.shown)]
-    for kinds, ways in alike:
+    for span in spans:
+        said = lowered(request[span.start : span.end])
+        if is_open_ended(said) and (way := place.paths.get(said.split()[0])) and DATE in place.at(way).kinds:
+            found[Value(*span[:2], SPAN)] = [(way, span.shown.split()[0])]
+    for kinds, ways in place.alike({*named, *(way[-1] for places in found.values() for way, _ in places)}):
         values = [value for value in told if value.kind in kinds]
         if len(values) == len(ways):
             found |= {value: [(way, "")] for value, way in zip(values, ways, strict=True)}
         elif kinds == {DATE} and len(ways) == 2 and len(spans) == 1 and not values:
-            found[Value(*spans[0][:2], SPAN)] = [*zip(ways, spans[0].shown.split(), strict=True)]
+            days = span.shown.split()[: 1 if is_open_ended(request[span.start : span.end]) else 2]
+            found[Value(*span[:2], SPAN)] = [*zip(ways, days, strict=False)]
     return found
