@@ -110,16 +110,20 @@ class Numbers:
             return self._found(self.last[number], number)
         joint = _joint().match(self.request, number.end)
         following = next((one for one in self.alone if joint and one.start == joint.end()), None)
-        word = LAST_WORD.search(before)
+        if following is None:
+            return None
         pairs = [
             (low, high)
             for low in self.open
             for high in self.open
             if (rest := _bounded(low, 1)) == _bounded(high, 0) and rest is not None
         ]
+        word = LAST_WORD.search(before)
         if len(pairs) > 1:
-            pairs = [pair for pair in pairs if word and _has_word(words_of(pair[0][-1]), word[1])]
-        if following is None or len(pairs) != 1:
+            what = COUNTED.match(self.request, following.end)
+            beside = [found for found in (word and word[1], what and what["what"]) if found]
+            pairs = [pair for pair in pairs if any(_has_word(words_of(pair[0][-1]), one) for one in beside)]
+        if len(pairs) != 1:
             return None
         self.last[following] = pairs[0][1]
         return self._found(pairs[0][0], number, len(word[0]) if word else 0)
@@ -151,7 +155,8 @@ class Numbers:
         alone = before[: said.start()] if said and not said["word"] else before
         what = COUNTED.match(self.request, number.end, end)
         unknown = what and not part_ends(self.request, number.end) and what.start("what") not in self.starts
-        if parts(re.split(r"[,;:]\s", alone)[-1]) or (unknown and len(self.open) > 1):
+        is_first = not unknown and number.start == len(before) and len(alone.split()) == 1  # "send 250"
+        if not is_first and (parts(re.split(r"[,;:]\s", alone)[-1]) or (unknown and len(self.open) > 1)):
             return None
         return self._found(self.needed, number, len(before) - len(alone)) if self.needed else None
 

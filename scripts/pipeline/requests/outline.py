@@ -62,7 +62,7 @@ NUMBER_ALONE = re.compile(rf"(?:[^\W\d]+ )*(?P<number>-?{DIGITS})(?: [^\W\d]+)*"
 """A number that has words around it alone: "level 3", "30 minutes"."""
 FAR = 60
 """Characters before a value in which a part may begin, and behind a name in which it is said to be true or false."""
-ONE_DAY = re.compile(r"(\S+) \1")
+ONE_DAY = re.compile(r"(\S+) \1$")
 """A time span of one day."""
 SIGN, TO_SIGN, DIGIT = re.compile(r"[,;]\s"), re.compile("[^,;]*"), re.compile(r"\d")
 WORDS, VALUES = re.compile(WORD), re.compile(rf"\d|{QUOTED}")
@@ -70,6 +70,12 @@ WORDS, VALUES = re.compile(WORD), re.compile(rf"\d|{QUOTED}")
 SPACES = re.compile(r"\s*")
 BRACKET = re.compile(r"[][(){}]")
 VALUE_ENDS = re.compile(r"\s*([,;)}]|$)")
+
+
+def _one_day(shown: str) -> str:
+    """What a note shows, a day once where it is the first and the last one of a time span."""
+    found = ONE_DAY.match(shown)
+    return found[1] if found else shown
 
 
 @cache
@@ -496,7 +502,7 @@ def outline(request: str, schema: str, notes: Iterable[Note]) -> tuple[str, list
     if not place.parts:
         return "", list(notes)
     title = Title(place)
-    notes = title.outside(request, (note._replace(shown=ONE_DAY.sub(r"\1", note.shown)) for note in notes))
+    notes = title.outside(request, (note._replace(shown=_one_day(note.shown)) for note in notes))
     told = values_in(request, notes, place.paths)
     small = [note for note in notes if note.shown in place.paths and _is_small(request, note)]
     idle = {note for note in small if not _takes(place.at(place.paths[note.shown] or ()), request, note.end, told)}
