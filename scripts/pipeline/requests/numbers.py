@@ -69,18 +69,26 @@ class Numbers:
     def __init__(
         self, request: str, place: Place, named: Collection[str], taken: list[Value | Note], of_items: bool
     ) -> None:
-        self.request, self.root = request, place
+        self.request, self.text, self.root = request, lowered(request), place
         self.starts = {one.start for one in taken}
-        self.open = place.numbers(named)
-        """The places of which nothing is said yet."""
+        self.open = self.places = place.numbers(named)
+        """The places of which nothing is said yet, and all of them."""
+        self.counts: dict[str, tuple[set[Way], set[Way]]] = {}
+        """Word -> the places in whose names it stands, and those in whose descriptions it does."""
         needed = place.needed_number(named)
         self.needed = needed if of_items or not isinstance(needed, Item) else None
         """Where a number belongs of which nothing else is said."""
         spans = [one[:2] for one in taken] + [match.span() for match in re.finditer(LEFT_ALONE, request)]
-        alone = (match.span() for match in _number().finditer(request) if self.open or self.needed)
+        covered = {at for span in spans for at in range(*span)}
+        found = (match.span() for match in _number().finditer(request if self.open or self.needed else ""))
+        self.alone = [Value(*one, NUMBER) for one in found if one[0] not in covered and one[1] - 1 not in covered]
+        self.beginning = {one.start: one for one in self.alone}
         self.last: dict[Value, Way] = {}
         """Numbers of which is known that they are the second of two -> their places."""
-        self.alone = [Value(*one, NUMBER) for one in alone if not any(a < one[1] and one[0] < b for a, b in spans)]
+        lows = {rest: way for way in self.open if (rest := _bounded(way, 1)) is not None}
+        highs = {rest: way for way in self.open if (rest := _bounded(way, 0)) is not None}
+        self.pairs = [(lows[rest], highs[rest]) for rest in lows if rest in highs]
+        """The places of a first and a last of two values."""
 
     def place_of(self, number: Value, start: int, end: int, parts: Callable[[str], list[str]]) -> NumberPlace | None:
         """Where a number belongs that stands in this part of the request, which then is taken; None where nothing says.
@@ -90,7 +98,7 @@ class Numbers:
         ("under 150" of a `max_price`), or else the one number that is needed, where `parts` finds nothing in what
         stands before it.
         """
-        before = lowered(self.request[max(start, number.start - FAR) : number.start])
+        before = self.text[max(start, number.start - FAR) : number.start]
         found = self._of_two(number, before) or self._by_words(number, before, end)
         if found is None and self.needed:
             found = self._needed(number, before, end, parts)
@@ -109,15 +117,10 @@ class Numbers:
         if number in self.last:
             return self._found(self.last[number], number)
         joint = _joint().match(self.request, number.end)
-        following = next((one for one in self.alone if joint and one.start == joint.end()), None)
+        following = self.beginning.get(joint.end()) if joint else None
         if following is None:
             return None
-        pairs = [
-            (low, high)
-            for low in self.open
-            for high in self.open
-            if (rest := _bounded(low, 1)) == _bounded(high, 0) and rest is not None
-        ]
+        pairs = [pair for pair in self.pairs if pair[0] in self.open and pair[1] in self.open]
         word = LAST_WORD.search(before)
         if len(pairs) > 1:
             what = COUNTED.match(self.request, following.end)
@@ -130,10 +133,8 @@ class Numbers:
 
     def _by_words(self, number: Value, before: str, end: int) -> NumberPlace | None:
         """The place that the words beside the number tell."""
-        said, behind = (
-            _comparing()[0].search(before),
-            _comparing()[1].match(lowered(self.request[number.end : end][:FAR])),
-        )
+        said = _comparing()[0].search(before)
+        behind = _comparing()[1].match(self.text[number.end : min(end, number.end + FAR)])
         alike = [way for way in self.open if any(one and _compares(one, way[-1]) for one in (said, behind))]
         last = behind.end() if behind else 0
         what = COUNTED.match(self.request, number.end + last, end)
@@ -146,8 +147,12 @@ class Numbers:
 
     def _counting(self, what: str) -> list[Way]:
         """The places in whose names this word stands, or else in what the schema says of them."""
-        named = [way for way in self.open if _has_word(words_of(way[-1]), what)]
-        return named or [way for way in self.open if _has_word(self.root.at(way).remarks, what)]
+        if what not in self.counts:
+            named = {way for way in self.places if _has_word(words_of(way[-1]), what)}
+            remarked = {way for way in self.places if _has_word(self.root.at(way).remarks, what)}
+            self.counts[what] = named, remarked - named
+        named, remarked = self.counts[what]
+        return [way for way in self.open if way in named] or [way for way in self.open if way in remarked]
 
     def _needed(self, number: Value, before: str, end: int, parts: Callable[[str], list[str]]) -> NumberPlace | None:
         """The place of the one number that is needed, where the words beside this one say nothing else."""

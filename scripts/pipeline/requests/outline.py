@@ -240,7 +240,9 @@ class _Reader:
             by_itself = value.kind in (DATE, CLOCK, SPAN)
             if value.kind in place.kinds:
                 continue
-            if value.kind == SPAN or (place.is_number and number_last().search(self.request[self.start : value.start])):
+            if value.kind == SPAN or (
+                place.is_number and number_last().search(self.request[max(self.start, value.start - FAR) : value.start])
+            ):
                 return value.start
             start = max(self.start, value.start - FAR)
             begins = part_begins(self.request[start : value.start])
