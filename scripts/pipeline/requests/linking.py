@@ -115,7 +115,7 @@ def spellings_said(request: str, schema: str | Glossary, of_time: Iterable[Note]
     return [note._replace(start=found.places[note.start], end=found.places[note.end]) for note in notes]
 
 
-def is_off_topic(request: str, schema: str) -> bool:
+def speaks_of_nothing(request: str, schema: str) -> bool:
     """Whether a request in which rules found nothing for a schema (compact JSON) of the shipped form has words, and
     nothing in it can be a value."""
     is_text = re.search(WORD, request) is not None and not re.search(VALUE, request)

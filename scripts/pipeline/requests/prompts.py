@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.artifacts import content_id, file_hash
 from pipeline.paths import CALENDAR, OPERATORS, READING
 from pipeline.requests.calendar import days_said, today_line
-from pipeline.requests.linking import MISSING, is_off_topic, spellings_said
+from pipeline.requests.linking import MISSING, speaks_of_nothing, spellings_said
 from pipeline.requests.outline import outline
 from pipeline.requests.reading import with_notes
 from pipeline.schemas.dsl import SchemaField, answer_schema
@@ -54,7 +54,7 @@ def with_links(schema: Any, query: str, today: date) -> str:
     notes = [*days, *spellings_said(query, text, days)]
     named, unnamed = outline(query, text, notes)
     request = with_notes(query, unnamed)
-    if not notes and is_off_topic(query, text):
+    if not notes and speaks_of_nothing(query, text):
         request = f"[{MISSING}] {request}"
     return f"{request}{NAMED}{named}" if named else request
 
