@@ -237,24 +237,27 @@ class _Reader:
                 at = sign.start()
                 break
         for value in between(self.values, self.start + 1, at):
-            by_itself = value.kind in (DATE, CLOCK, SPAN)
-            if value.kind in place.kinds:
-                continue
-            if value.kind == SPAN or (
-                place.is_number and number_last().search(self.request[max(self.start, value.start - FAR) : value.start])
-            ):
-                return value.start
-            start = max(self.start, value.start - FAR)
-            begins = part_begins(self.request[start : value.start])
-            ends = by_itself or part_ends(self.request, value.end) or self._beside(value)
-            ends = ends or number_follows(self.request, value.end)
-            inside = (by_itself or place.is_short) and begins and start + begins.start() > self.start
-            if begins and ends and (begins["sign"] or inside):
-                return start + begins.start()
-            is_word = value.kind == DATE and not DIGIT.search(self.request, value.start, value.end)
-            if is_word and self.request[self.start : value.start].strip() and part_ends(self.request, value.end):
-                return value.start  # "to Ghent tomorrow"
+            if value.kind not in place.kinds and (end := self._end_before(place, value)) is not None:
+                return end
         return at
+
+    def _end_before(self, place: Place, value: Value) -> int | None:
+        """Where what is said of a property ends, if it does so before a value that belongs to another place."""
+        before = self.request[max(self.start, value.start - FAR) : value.start]
+        if value.kind == SPAN or (place.is_number and number_last().search(before)):
+            return value.start
+        begins = part_begins(before)
+        first = value.start - len(before) + begins.start() if begins else self.start
+        by_itself = value.kind in (DATE, CLOCK)
+        is_told = by_itself or part_ends(self.request, value.end) or self._beside(value)
+        if is_told or number_follows(self.request, value.end):
+            small = by_itself or place.is_short or (value.kind in self.fitting and begins and begins["at"])
+            if begins and (begins["sign"] or (small and first > self.start)):
+                return first
+        is_word = value.kind == DATE and not DIGIT.search(self.request, value.start, value.end)
+        if is_word and self.request[self.start : value.start].strip() and part_ends(self.request, value.end):
+            return value.start  # "to Ghent tomorrow"
+        return None
 
     def _without_name(self, start: int, end: int) -> None:
         """What is said here has no name: values that fit one place, the text that the schema needs, and the rest."""

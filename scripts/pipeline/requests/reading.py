@@ -68,14 +68,14 @@ def _around_part() -> re.Pattern[str]:
 
 @cache
 def _between_values() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    words = rf"(?:{any_of('at', 'to', 'the', 'of')})"
-    begins = rf"(?:(?P<sign>[,;]\s+)(?:{words}\s+)*|\s+(?:{words}\s+)+)$"
+    words = rf"(?:{any_of('at', 'the', 'of')})"
+    begins = rf"(?:(?P<sign>[,;]\s+)(?:{words}\s+)*|\s+(?:(?P<at>{any_of('at')})\s+|{words}\s+)+)$"
     return re.compile(begins, re.IGNORECASE), re.compile(rf"\s*(?:[,;)}}]|$|\s{words}(?!\w))", re.IGNORECASE)
 
 
 def part_begins(before: str) -> re.Match[str] | None:
-    """What stands at the end of a text before another part: a comma (the group `sign`), words like "on" or "for", or
-    both."""
+    """What stands at the end of a text before another part: a comma (the group `sign`), words like "on" or "for" (the
+    group `at`), or both."""
     return _between_values()[0].search(before)
 
 
@@ -111,9 +111,7 @@ def value_in(said: str, *, listed: bool) -> str:
     """
     before, after = any_of("is", "only") if listed else any_of("is"), any_of("at", "and")
     said = re.sub(rf"(?:^|\s*[,.;])\s*(?:{any_of('thanks')})[\s!.]*$|[\s:,;]+$", "", said, flags=re.IGNORECASE)
-    said = re.sub(
-        rf"^(?:[\s:=,;]|(?:{before})(?!\w)|(?:{any_of('at', 'of')})\s+(?=\d))+", "", said, flags=re.IGNORECASE
-    )
+    said = re.sub(rf"^(?:[\s:=,;]|(?:{before})(?!\w)|(?:{any_of('at')})\s+(?=\d))+", "", said, flags=re.IGNORECASE)
     said = re.sub(rf"(?<=\S)\s+(?:{after})(?:\s+(?:{any_of('the', 'of')}))*$", "", said, flags=re.IGNORECASE)
     if not listed:
         return said

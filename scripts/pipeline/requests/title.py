@@ -43,9 +43,9 @@ class Title:
         return [note for note in notes if not any(note.start in part for part in said)]
 
     def _first_word(self, part: str) -> re.Match[str] | None:
-        """The first word of a part, where it is the title's last one, "campaign" of an ad campaign, or one that a word
-        of the title is made of, "deploy" of a deployment."""
+        """The first word of a part, where it is one of the title, "campaign" of an ad campaign, or one that a word of
+        the title is made of, "deploy" of a deployment."""
         first = re.match(rf"(?P<word>{WORD})\s+", part)
         said, words = lowered(first["word"]) if first else "", self.title.split()
-        made = len(said) >= SHORTEST_VERB and any(word.startswith(said) and word != said for word in words)
-        return first if made or words[-1:] == [said] else None
+        made = len(said) >= SHORTEST_VERB and any(word.startswith(said) for word in words)
+        return first if made or said in words else None
