@@ -81,7 +81,7 @@ class Numbers:
         spans = [one[:2] for one in taken] + [match.span() for match in re.finditer(LEFT_ALONE, request)]
         covered = {at for span in spans for at in range(*span)}
         found = (match.span() for match in _number().finditer(request if self.open or self.needed else ""))
-        self.alone = [Value(*one, NUMBER) for one in found if one[0] not in covered and one[1] - 1 not in covered]
+        self.alone = [Value(*one, NUMBER) for one in found if one[1] - 1 not in covered]
         self.beginning = {one.start: one for one in self.alone}
         self.last: dict[Value, Way] = {}
         """Numbers of which is known that they are the second of two -> their places."""
