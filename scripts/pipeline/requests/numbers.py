@@ -224,4 +224,4 @@ def _bounded(way: Way, direction: int) -> tuple[str, ...] | None:
     """The other words of a name that has a word for a last (0) or a first (1) of two values; None where it has none."""
     words, bounds = words_of(way[-1]).split(), _words_that_compare()[direction][1] | _bounds(direction)
     rest = tuple(word for word in words if word not in bounds)
-    return rest if len(rest) == len(words) - 1 else None
+    return rest if len(rest) < len(words) else None

@@ -450,7 +450,7 @@ class _Reader:
         listed = [
             said.start
             for said in self.inside
-            if said.end == note.start - 1 and said.shown in place.values and not self._is_said(said, note)
+            if said.end == note.start - 1 and said.shown in place.values and not self._is_said(said)
         ]
         follows = NUMBER_NEXT.match(self.request, note.end)
         waits = self.named is not None and self.named[0].place.parts[self.named[1]].is_number
@@ -461,14 +461,10 @@ class _Reader:
             return (number.start(), in_digits(number["number"])) if number else None
         return (listed[0], self._words(listed[0], note.start).strip()) if listed else None
 
-    def _is_said(self, value: Note, note: Note) -> bool:
-        """Whether a value right before a name is all that is said of the property before it: "from EUR to JPY"."""
+    def _is_said(self, value: Note) -> bool:
+        """Whether a value is all that is said of the property named last: "from EUR to JPY"."""
         waits = self.named is not None and value.shown in self.named[0].place.parts[self.named[1]].values
-        return (
-            waits
-            and not self.request[self.start : value.start].strip()
-            and not VALUE_ENDS.match(self.request, note.end)
-        )
+        return waits and not self.request[self.start : value.start].strip()
 
     def _is_value(self, note: Note) -> bool:
         """Whether a name is what is said of the property before it, as in "customer: delivery, size 3"."""
