@@ -160,8 +160,8 @@ class Numbers:
         alone = before[: said.start()] if said and not said["word"] else before
         what = COUNTED.match(self.request, number.end, end)
         unknown = what and not part_ends(self.request, number.end) and what.start("what") not in self.starts
-        is_first = not unknown and number.start == len(before) and len(alone.split()) == 1  # "send 250"
-        if not is_first and (parts(re.split(r"[,;:]\s", alone)[-1]) or (unknown and len(self.open) > 1)):
+        is_verb = not unknown and len(alone.split()) == 1  # "send 250"
+        if not is_verb and (parts(re.split(r"[,;:]\s", alone)[-1]) or (unknown and len(self.open) > 1)):
             return None
         return self._found(self.needed, number, len(before) - len(alone)) if self.needed else None
 
