@@ -68,6 +68,29 @@ def test_an_operator_without_phrases_is_named_with_the_way_out(tmp_path, monkeyp
         language.operator_phrases("en", "near", "integer")
 
 
+def test_requests_of_a_language_that_is_added_to_the_files_of_words_are_read(tmp_path):
+    for folder in ("scripts", "config"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    calendar, reading = (json.loads((tmp_path / "config" / path.name).read_text()) for path in (CALENDAR, READING))
+    calendar["months"]["de"] = ["januar", "februar", "m\u00e4rz", "april", "mai", "juni", *"789abc"]
+    calendar["phrases"]["range"].append("vom {day} bis {day}")
+    words = {"at": ["f\u00fcr"], "without": ["kein", "keine"], "thanks": ["bitte"], "operators": {"less": ["unter"]}}
+    reading["de"] = {kind: [] for kind in reading["en"]} | words
+    for path, value in ((CALENDAR, calendar), (READING, reading)):
+        (tmp_path / "config" / path.name).write_text(json.dumps(value), encoding="utf-8")
+    days = {name: {"type": "string", "format": "date"} for name in ("anreise", "abreise")}
+    properties = {"stadt": {"type": "string"}, **days, "preis_max": {"type": "number"}, "haustier": {"type": "boolean"}}
+    schema = {"title": "hotel", "type": "object", "properties": properties, "required": ["stadt", *days]}
+    asked = "ein hotel f\u00fcr Bonn, vom 3. mai 2025 bis 9. mai 2025, unter 90, kein haustier, bitte"
+    code = (
+        "from datetime import date; from pipeline.requests.prompts import with_links\n"
+        f"print(with_links({schema!r}, {asked!r}, date(2025, 3, 10)).splitlines()[1])"
+    )
+    command = [sys.executable, "-c", code]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path / "scripts").stdout
+    assert said == "Named: stadt: Bonn; anreise: 2025-05-03; abreise: 2025-05-09; preis_max: 90; haustier: false\n"
+
+
 def test_no_file_of_words_is_read_before_a_stage_can_say_what_is_wrong_with_it(tmp_path):
     """What is read when a module is imported is read before a script's main, which says errors in a sentence."""
     for folder in ("scripts", "config"):

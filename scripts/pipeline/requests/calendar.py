@@ -146,7 +146,7 @@ def in_digits(number: str) -> str:
 def _slots() -> dict[str, str]:
     """What stands for a placeholder of a phrase, as a regex; `date` is a day with its year, `yearless` one without."""
     month, weekday = _any_of(list(_names("months"))), _any_of(list(_names("weekdays")))
-    day = r"\d{1,2}(?:st|nd|rd|th|er)?"
+    day = r"\d{1,2}(?:st|nd|rd|th|er|\.)?"
     yearless = rf"{day} (?:of )?{month}|{month} {day}"
     dated = rf"\d{{4}}-\d\d-\d\d|\d\d/\d\d/\d{{4}}|(?:{yearless}),? \d{{4}}"
     alone = [name for name, phrases in book()["phrases"].items() if "{day}" not in phrases[0]]

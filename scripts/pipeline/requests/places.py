@@ -182,10 +182,9 @@ class Place:
         more."""
         found = []
         for name, place in self.parts.items():
-            item = place.items
-            numbers = [each for each, below in item.parts.items() if each in item.needed and below.is_number]
-            if name in self.needed and place.is_list and len(numbers) == len(item.needed_texts) == 1:
-                found.append(Counted(name, numbers[0], item.needed_texts[0]))
+            numbers, texts = place.items.needed_numbers, place.items.needed_texts
+            if name in self.needed and place.is_list and len(numbers) == len(texts) == 1:
+                found.append(Counted(name, numbers[0], texts[0]))
         return found[0] if len(found) == 1 else None
 
     @cached_property
