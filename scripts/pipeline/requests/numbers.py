@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
+from copy import copy
 from functools import cache
 from typing import NamedTuple
 
@@ -69,20 +70,30 @@ class Numbers:
     def __init__(
         self, request: str, place: Place, named: Collection[str], taken: list[Value | Note], of_items: bool
     ) -> None:
-        self.request, self.text, self.root = request, lowered(request), place
+        self.request, self.text = request, lowered(request)
         self.starts = {one.start for one in taken}
+        spans = [one[:2] for one in taken] + [match.span() for match in re.finditer(LEFT_ALONE, request)]
+        covered = {at for span in spans for at in range(*span)}
+        found = (match.span() for match in _number().finditer(request))
+        self.alone = [Value(*one, NUMBER) for one in found if one[1] - 1 not in covered]
+        self.beginning = {one.start: one for one in self.alone}
+        self._look_at(place, named, of_items)
+
+    def below(self, place: Place, named: Collection[str]) -> Numbers:
+        """The same numbers, and the places in an object."""
+        other = copy(self)
+        other._look_at(place, named, of_items=False)
+        return other
+
+    def _look_at(self, place: Place, named: Collection[str], of_items: bool) -> None:
+        self.root = place
         self.open = self.places = place.numbers(named)
         """The places of which nothing is said yet, and all of them."""
-        self.counts: dict[str, tuple[set[Way], set[Way]]] = {}
-        """Word -> the places in whose names it stands, and those in whose descriptions it does."""
         needed = place.needed_number(named)
         self.needed = needed if of_items or not isinstance(needed, Item) else None
         """Where a number belongs of which nothing else is said."""
-        spans = [one[:2] for one in taken] + [match.span() for match in re.finditer(LEFT_ALONE, request)]
-        covered = {at for span in spans for at in range(*span)}
-        found = (match.span() for match in _number().finditer(request if self.open or self.needed else ""))
-        self.alone = [Value(*one, NUMBER) for one in found if one[1] - 1 not in covered]
-        self.beginning = {one.start: one for one in self.alone}
+        self.counts: dict[str, tuple[set[Way], set[Way]]] = {}
+        """Word -> the places in whose names it stands, and those in whose descriptions it does."""
         self.last: dict[Value, Way] = {}
         """Numbers of which is known that they are the second of two -> their places."""
         lows = {rest: way for way in self.open if (rest := _bounded(way, 1)) is not None}

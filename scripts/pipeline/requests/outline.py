@@ -36,6 +36,7 @@ from pipeline.requests.reading import (
     any_of,
     counts_in,
     denied,
+    from_to,
     lowered,
     part_begins,
     part_ends,
@@ -67,6 +68,8 @@ ONE_DAY = re.compile(r"(\S+) \1$")
 SIGN, TO_SIGN, DIGIT = re.compile(r"[,;]\s"), re.compile("[^,;]*"), re.compile(r"\d")
 WORDS, VALUES = re.compile(WORD), re.compile(rf"\d|{QUOTED}")
 """What is said of a place that takes listed values alone, and what is a value wherever it stands."""
+QUOTATION = re.compile(rf"[\s:=]*(?:{QUOTED})(?=[\s,;.)}}])")
+"""A value in quotes behind a name."""
 SPACES = re.compile(r"\s*")
 BRACKET = re.compile(r"[][(){}]")
 VALUE_ENDS = re.compile(r"\s*([,;)}]|$)")
@@ -142,6 +145,8 @@ class _Reader:
         self.numbers = Numbers(request, place, named, [*notes, *self.told], of_items)
         needed = [name for name in place.needed_texts if name not in named]
         self.needed = needed[0] if len(needed) == 1 else None
+        self.two_needed = needed if len(needed) == 2 else None
+        """Two properties that two names are said of of which one leads to the other."""
         """The property that the first text without a name is said of."""
         self.counted = place.counted if place.counted and not named & {place.counted.name, *place.counted[1:]} else None
         """The list that what is counted is said of where no name of it is."""
@@ -226,6 +231,11 @@ class _Reader:
 
         Also behind a value that has no comma in it, and before what is counted.
         """
+        own = next((one for one in between(self.told, self.start, at) if one.kind in place.kinds), None)
+        if own and own.kind[0] != "listed":
+            at = own.end
+        if place.is_text and (quoted := QUOTATION.match(self.request, self.start, at)):
+            at = quoted.end()
         words = WORDS if place.is_listed and not place.is_list else VALUES
         said = words.search(self.request, self.start, at) if place.is_short else None
         values = [*self.inside, *between(self.told, self.start, at)] if place.is_short else []
@@ -284,6 +294,11 @@ class _Reader:
             if way or item:
                 self._put_at(way or item, words)
         for piece in (self._words(*span) for span in [*pieces, (at, end)]):
+            if self.two_needed and len(self.within) == 1 and (two := from_to(piece)):
+                for name, words in zip(self.two_needed, two.groups(), strict=True):
+                    self._put((name,), words)
+                self.two_needed = None
+                piece = piece[: two.start()] + piece[two.end() :]
             parts = self._parts(piece)
             if self.counted and len(self.within) == 1:
                 taken |= {part for part in parts if self.within[0][0].put_counts(self.counted, counts_in(part))}
@@ -386,6 +401,15 @@ class _Reader:
         counted = said.place.counted
         if counted and counted.name == name and said.put_counts(counted, counts_in(whole)):
             return True
+        numbers = [*between(self.numbers.alone, self.start, end)] if end - self.start < FAR else []
+        if len(numbers) == 1 and not place.is_list:
+            found = self.numbers.below(of_object, self.names).place_of(numbers[0], self.start, end, self._parts)
+            if (
+                found
+                and value_in(self.request[self.start : found.start] + self.request[found.end : end], listed=False) == ""
+            ):
+                last.holder(found.to).words[found.to[-1]] = [found.words]
+                return True
         left = self._put_below(last, of_object.fitting(()), end)
         parts = [part for words in left for part in parts_of(words)] if len(left) > 1 else [whole]
         open_texts = [text for text, below in of_object.parts.items() if below.is_text and text not in self.names]
@@ -458,6 +482,8 @@ class _Reader:
             follows = None
         if place.is_number and not listed and (not follows or part_begins(follows["words"])):
             number = number_last().search(self.request, self.start, note.start)
+            if number is None and (no := denied(before)):  # "no children"
+                return self.start + no.start(), "0"
             return (number.start(), in_digits(number["number"])) if number else None
         return (listed[0], self._words(listed[0], note.start).strip()) if listed else None
 

@@ -62,7 +62,7 @@ def _between_parts() -> re.Pattern[str]:
 
 @cache
 def _around_part() -> re.Pattern[str]:
-    asking = rf"(?:{any_of('ask', 'the', 'of', 'thanks')})(?:(?<=['\u2019])|(?![\w'\u2019]))"
+    asking = rf"(?:{any_of('ask', 'the', 'of', 'to', 'thanks')})(?:(?<=['\u2019])|(?![\w'\u2019]))"
     return re.compile(rf"^\s*(?:{asking}[\s!.]*)+|(?:(?<!\S)(?:{any_of('the', 'of', 'is', 'to')})\s*)+$", re.IGNORECASE)
 
 
@@ -123,6 +123,18 @@ def value_in(said: str, *, listed: bool) -> str:
 def _counts() -> tuple[re.Pattern[str], re.Pattern[str]]:
     one = r"(\d+(?:\.\d+)?)(?:\s?[x\u00d7])?\s+([^\W\d_][^\d,;:(){}]*)"
     return re.compile(one), re.compile(rf"(?<!\s)\s+(?:{any_of('and')}|[&+])\s+", re.IGNORECASE)
+
+
+@cache
+def _from_to() -> re.Pattern[str]:
+    name = r"[A-Z\u00c0-\u00de][\w'\u2019-]*"
+    names = rf"{name}(?: {name})*"
+    return re.compile(rf"(?<!\w)(?P<first>{names})\s+(?:{any_of('to')})\s+(?P<second>{names})(?!\w)")
+
+
+def from_to(said: str) -> re.Match[str] | None:
+    """Two names of which one leads to the other (the groups `first` and `second`): "from Lyon to Oslo"."""
+    return _from_to().search(said)
 
 
 def counts_in(part: str) -> list[tuple[str, str]]:

@@ -42,7 +42,7 @@ def in_order(
     """Where values belong that have several places (`Place.alike`), none of them `named`: the first is that of the
     first place.
 
-    Only where there are as many values as places. A time span is the first and the last of two days, or the first one
+    Only where there are as many values as places, or as places that are needed. A time span is the first and the last of two days, or the first one
     alone ("since monday"), which may have the name of its place. Each value has the ways to its places, with the words
     for it there where they are others than its own.
     """
@@ -54,8 +54,10 @@ def in_order(
             found[Value(*span[:2], SPAN)] = [(way, span.shown.split()[0])]
     for kinds, ways in place.alike({*named, *(way[-1] for places in found.values() for way, _ in places)}):
         values = [value for value in told if value.kind in kinds]
-        if len(values) == len(ways):
-            found |= {value: [(way, "")] for value, way in zip(values, ways, strict=True)}
+        needed = [way for way in ways if len(way) == 1 and way[0] in place.needed]
+        places = ways if len(values) == len(ways) else needed if DATE not in kinds or not spans else []
+        if values and len(values) == len(places):
+            found |= {value: [(way, "")] for value, way in zip(values, places, strict=True)}
         elif kinds == {DATE} and len(ways) == 2 and len(spans) == 1 and not values:
             days = span.shown.split()[: 1 if is_open_ended(request[span.start : span.end]) else 2]
             found[Value(*span[:2], SPAN)] = [*zip(ways, days, strict=False)]
