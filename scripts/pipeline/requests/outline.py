@@ -7,8 +7,9 @@ model has to ask of each property whether the request names it, and where. Rules
 
 Behind a name stand the words from it to the next one, or its value where that stands before it, without those around a
 value (`reading.value_in`); behind an object's name they are said of its properties. A value without a name stands in
-the one place that it fits (`places.py`), the text before all of that in the one that the schema needs; what is counted
-("2 mugs and 1 lamp") are the items of the one list that it needs. At the end stands behind `?` what else has a number
+the one place that it fits (`places.py`), or in one of several by the order (`told_values.py`), a number where the words
+beside it say (`numbers.py`), the text before all of that in the place that the schema needs; what is counted ("2 mugs
+and 1 lamp") are the items of the one list that it needs. At the end stands behind `?` what else has a number
 or a quotation, or stands between two signs, and what takes listed values and is said to be something else. Where a
 request nests what it says in brackets, each pair that has names in it is an object of its own; without them a list's
 next one begins where a name, or a value of its place, is said again. The rules read names and forms, not sense: what is
@@ -229,7 +230,7 @@ class _Reader:
         """Where what is said of a property ends before `at`: where a value stands by itself that belongs to another
         place.
 
-        Also behind a value that has no comma in it, and before what is counted.
+        Also behind a value that is told by its form, is in quotes or has no comma in it, and before what is counted.
         """
         own = next((one for one in between(self.told, self.start, at) if one.kind in place.kinds), None)
         if own and own.kind[0] != "listed":
@@ -401,15 +402,8 @@ class _Reader:
         counted = said.place.counted
         if counted and counted.name == name and said.put_counts(counted, counts_in(whole)):
             return True
-        numbers = [*between(self.numbers.alone, self.start, end)] if end - self.start < FAR else []
-        if len(numbers) == 1 and not place.is_list:
-            found = self.numbers.below(of_object, self.names).place_of(numbers[0], self.start, end, self._parts)
-            if (
-                found
-                and value_in(self.request[self.start : found.start] + self.request[found.end : end], listed=False) == ""
-            ):
-                last.holder(found.to).words[found.to[-1]] = [found.words]
-                return True
+        if not place.is_list and self._number_below(last, end):
+            return True
         left = self._put_below(last, of_object.fitting(()), end)
         parts = [part for words in left for part in parts_of(words)] if len(left) > 1 else [whole]
         open_texts = [text for text, below in of_object.parts.items() if below.is_text and text not in self.names]
@@ -421,6 +415,16 @@ class _Reader:
         elif len(left) == 1:
             return False
         self.rest += [part for part in parts if re.search(UNNAMED, part)]
+        return True
+
+    def _number_below(self, said: Said, end: int) -> bool:
+        """Whether all that is said to `end` is a number of this object, which it has then: "weight under 5"."""
+        numbers = [*between(self.numbers.alone, self.start, end)] if end - self.start < FAR else []
+        places = self.numbers.below(said.place, self.names)
+        found = places.place_of(numbers[0], self.start, end, self._parts) if len(numbers) == 1 else None
+        if not found or value_in(self.request[self.start : found.start] + self.request[found.end : end], listed=False):
+            return False
+        said.holder(found.to).words[found.to[-1]] = [found.words]
         return True
 
     def _name_next(self, item: Said, at: int) -> None:
