@@ -44,6 +44,7 @@ def test_a_shipped_file_of_words_is_what_it_should_be(name):
 @pytest.mark.parametrize("path, place, value, said", [
     (OPERATORS, ("equals", "shape"), "two", r'equals.shape is "two"; allowed: one, list or range'),
     (OPERATORS, ("equals", "aliases"), None, "equals: 'aliases' is a required property"),
+    (OPERATORS, ("after",), None, "'after' is a required property"),
     (CALENDAR, ("months", "fr", 11), None, "months.fr is .*; allowed: the names of the 12 months"),
     (CALENDAR, ("phrases", "since", 0), "since", 'since.0 is "since"; allowed: a phrase with {day}'),
     (CALENDAR, ("phrases", "since tea"), ["at tea"], "phrases: .*'since tea' was unexpected"),
