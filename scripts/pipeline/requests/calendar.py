@@ -268,14 +268,15 @@ def days_said(request: str, today: date) -> list[Note]:
 
 
 @cache
-def _open_ended() -> re.Pattern[str]:
-    said = [phrase for name, phrases in book()["phrases"].items() if name.startswith("since") for phrase in phrases]
-    return re.compile("|".join(_filled(phrase, _slots(), "(?:") for phrase in said))
+def _around_a_first_day() -> list[list[str]]:
+    phrases = [phrase for name, said in book()["phrases"].items() if name.startswith("since") for phrase in said]
+    return [re.split(r"\{\w+\}", folded(phrase)) for phrase in phrases]
 
 
 def is_open_ended(said: str) -> bool:
-    """Whether a time span has a first day alone: "since monday"."""
-    return _open_ended().fullmatch(re.sub(r"\s+", " ", folded(said))) is not None
+    """Whether what says a time span says a first day alone: "since monday"."""
+    text = folded(said)
+    return any(text.startswith(before) and text.endswith(after) for before, after in _around_a_first_day())
 
 
 def written_span(first: date, last: date) -> str:

@@ -79,11 +79,15 @@ def form() -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def rules() -> str:
+    """A hash of the words and rules that requests are read by."""
+    return content_id([file_hash(path) for path in (CALENDAR, READING, OPERATORS)], RULES_VERSION)
+
+
 def form_of_rows() -> str:
     """As `form`, and of the words and rules that requests are read by: rows that were written with others are to be
     written again."""
-    words = [file_hash(path) for path in (CALENDAR, READING, OPERATORS)]
-    return content_id(form(), words, RULES_VERSION)
+    return content_id(form(), rules())
 
 
 def render_completion(ast: dict[str, Any]) -> list[dict[str, str]]:

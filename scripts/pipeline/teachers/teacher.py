@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from pipeline.artifacts import file_hash
 from pipeline.errors import UserError
 from pipeline.paths import LANGUAGE, REQUEST_STYLES, SCHEMA_LANGUAGE
-from pipeline.requests.prompts import form_of_rows
+from pipeline.requests.prompts import rules
 
 
 class CallLost(UserError):
@@ -74,4 +74,4 @@ def teacher_facts(teacher: SimpleNamespace) -> dict[str, Any]:
         keys = ("kind", "model", "num_ctx", "num_predict", "think", "temperature")
         facts = {key: getattr(teacher, key) for key in keys}
         words = [REQUEST_STYLES]
-    return facts | {"rules": form_of_rows(), "words": [file_hash(path) for path in words]}
+    return facts | {"rules": rules(), "words": [file_hash(path) for path in words]}
