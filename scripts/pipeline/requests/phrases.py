@@ -115,11 +115,8 @@ class Phrases(list[Found]):
             elif match["part"] and match.start() not in timed:
                 phrase = glossary.parts.get(match["part"]) or glossary.parts[folded(match["part"])]
                 owner = glossary.fields.get(phrase)
-                if (
-                    self._leads(match, request)
-                    if owner is None and match["part"] in _small()
-                    else self._means_whole(owner, *match.span())
-                ):
+                is_small = owner is None and match["part"] in _small()
+                if self._leads(match, request) if is_small else self._means_whole(owner, *match.span()):
                     self.append(Found(*match.span(), phrase, owner))
 
     def _leads(self, found: re.Match[str], request: str) -> bool:
