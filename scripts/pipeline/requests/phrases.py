@@ -127,7 +127,7 @@ class Phrases(list[Found]):
             return False
         first = request[self.places[start]]
         value = self.glossary.said.match(self.text, start)
-        return first.isupper() or re.match(VALUE, self.text[start:]) is not None or bool(value and value["said"])
+        return first.isupper() or re.compile(VALUE).match(self.text, start) is not None or bool(value and value["said"])
 
     def _means_whole(self, owner: Named | None, start: int, end: int) -> bool:
         """Whether a part of its phrase names a field (`owner`) or a property: no other word before it may belong to it,
