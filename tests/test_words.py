@@ -41,20 +41,36 @@ def test_a_shipped_file_of_words_is_what_it_should_be(name):
     assert words.read_words(CONFIG_DIR / f"{name}.json")
 
 
+def test_all_that_may_be_wrong_has_a_description_of_what_is_allowed():
+    def undescribed(schema: Any, at: str) -> list[str]:
+        if isinstance(schema, list):
+            return [each for one in schema for each in undescribed(one, at)]
+        if not isinstance(schema, dict):
+            return []
+        lacks = isinstance(schema.get("type", schema.get("enum")), (str, list)) and "description" not in schema
+        below = [
+            undescribed(one, f"{at}/{key}") for key, one in schema.items() if key not in ("if", "enum", "required")
+        ]
+        return [at] * lacks + [each for found in below for each in found]
+
+    assert undescribed(json.loads(WORDS_SCHEMA.read_text(encoding="utf-8")), "") == []
+
+
 @pytest.mark.parametrize("path, place, value, said", [
     (OPERATORS, ("equals", "shape"), "two", r'equals.shape is "two"; allowed: one, list or range'),
-    (OPERATORS, ("equals", "aliases"), None, "equals: 'aliases' is a required property"),
-    (OPERATORS, ("after",), None, "'after' is a required property"),
+    (OPERATORS, ("equals", "aliases"), None, "equals lacks aliases"),
+    (OPERATORS, ("after",), None, "the file lacks after"),
     (CALENDAR, ("months", "fr", 11), None, "months.fr is .*; allowed: the names of the 12 months"),
     (CALENDAR, ("phrases", "since", 0), "since", 'since.0 is "since"; allowed: a phrase with {day}'),
-    (CALENDAR, ("phrases", "since tea"), ["at tea"], "phrases: .*'since tea' was unexpected"),
+    (CALENDAR, ("phrases", "since tea"), ["at tea"], "phrases has the unknown key since tea; known: range, since"),
     (READING, ("fr", "leading", 2), "", 'fr.leading.2 is ""; allowed: a text'),
-    (READING, ("de",), {"is": ["ist"]}, "de: '.*' is a required property"),
+    (READING, ("de",), {"is": ["ist"]}, "de lacks only, and"),
     (LANGUAGE, ("en", "frames", 0), "show all", 'frames.0 is "show all"; allowed: a sentence with {s}'),
     (LANGUAGE, ("en", "conditions", "in", 1), "{oder}", "conditions.in.1 is .*; allowed: a phrase with {v}"),
     (LANGUAGE, ("fr", "conditions", "equals", "enum"), "{v}", "conditions.equals.enum is .*; allowed: a list of phrases"),
+    (SCHEMA_LANGUAGE, ("en", "ends", 0), 5, "en.ends.0 is 5; allowed: a text"),
     (SCHEMA_LANGUAGE, ("en", "frames"), ["{what}: "], "an empty one among them"),
-    (SCHEMA_LANGUAGE, ("en", "joints"), {"date": " on "}, "en.joints: 'clock' is a required property"),
+    (SCHEMA_LANGUAGE, ("en", "joints"), {"date": " on "}, "en.joints lacks clock"),
 ])  # fmt: skip
 def test_a_mistake_in_a_file_of_words_is_named_with_what_is_allowed(path, place, value, said, tmp_path):
     with pytest.raises(UserError, match=rf"{path.name}: .*{said}"):

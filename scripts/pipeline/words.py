@@ -33,8 +33,15 @@ def read_words(path: Path) -> Any:
     if error is None:
         return words
     place = ".".join(map(str, error.absolute_path)) or "the file"
-    if error.validator in ("required", "additionalProperties"):
-        raise UserError(f"{path}: {place}: {error.message}; mend that")
+    if error.validator == "required":
+        lacking = [key for key in error.validator_value if key not in error.instance]
+        raise UserError(f"{path}: {place} lacks {', '.join(lacking)}; add what is missing")
+    if error.validator == "additionalProperties":
+        unknown, known = (
+            [key for key in error.instance if key not in error.schema["properties"]],
+            error.schema["properties"],
+        )
+        raise UserError(f"{path}: {place} has the unknown key {', '.join(unknown)}; known: {', '.join(known)}")
     shown = json.dumps(error.instance, ensure_ascii=False)
     shown = shown if len(shown) <= LONGEST else shown[:LONGEST] + "..."
     raise UserError(f"{path}: {place} is {shown}; allowed: {error.schema['description']}")

@@ -16,7 +16,7 @@ from itertools import groupby
 from typing import Any
 
 from pipeline.paths import CALENDAR
-from pipeline.requests.reading import QUOTED, WORD, Note, Spelling, folded, with_notes
+from pipeline.requests.reading import NOTHING, QUOTED, WORD, Note, Spelling, folded, with_notes
 from pipeline.words import read_words
 
 Span = tuple[date, date]
@@ -128,7 +128,11 @@ def _names(of: str) -> dict[str, int]:
 
 
 def _any_of(words: list[str]) -> str:
-    return "(?:" + "|".join(re.escape(folded(word)) for word in sorted(words, key=len, reverse=True)) + ")"
+    return (
+        "(?:" + "|".join(re.escape(folded(word)) for word in sorted(words, key=len, reverse=True)) + ")"
+        if words
+        else NOTHING
+    )
 
 
 @cache

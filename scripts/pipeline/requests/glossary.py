@@ -14,7 +14,16 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
-from pipeline.requests.reading import LEFT_ALONE, WORD, Spelling, folded, lowered, said_around, said_for_operators
+from pipeline.requests.reading import (
+    LEFT_ALONE,
+    WORD,
+    Spelling,
+    folded,
+    lowered,
+    prepositions,
+    said_around,
+    said_for_operators,
+)
 from pipeline.schemas.dsl import can_refuse, canonical_names, conditions_of, described, said_for, step_phrases_of
 from pipeline.schemas.json_schemas import children
 from pipeline.schemas.names import words_of
@@ -207,7 +216,7 @@ def glossary_of(
     phrases = {*fields, *steps}.union(*of_fields) - {""}
     longest_first = "|".join(map(_as_typed, sorted(phrases, key=len, reverse=True))) or "(?!)"
     called = names.names if names else {phrase: entry.name for phrase, entry in fields.items() if not entry.is_truth}
-    small = {*said_around()["at"], *said_around()["to"]} if names else set()
+    small = prepositions() if names else ()
     parts = _parts_of(called, small, {*phrases, *([names.title] if names else [])} - {*called})
     any_part = "|".join(map(_as_typed, sorted(parts, key=len, reverse=True))) or "(?!)"
     of_values = {said for said in said_around()["is"] if " " in said} - phrases if names else ()

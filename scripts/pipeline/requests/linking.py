@@ -20,7 +20,17 @@ from typing import NamedTuple
 
 from pipeline.requests.glossary import Glossary, Named, glossary_of_schema
 from pipeline.requests.phrases import COMPARING, NUMBER_BEFORE, SPACES, VALUE, Phrases, comparing
-from pipeline.requests.reading import QUOTED, WORD, Note, any_of, denied, said_around, said_for_operators, with_notes
+from pipeline.requests.reading import (
+    QUOTED,
+    WORD,
+    Note,
+    an_article,
+    any_of,
+    denied,
+    said_around,
+    said_for_operators,
+    with_notes,
+)
 from pipeline.schemas.dsl import STEP, canonical_names
 
 MISSING = "?"
@@ -50,21 +60,17 @@ def _said_true() -> re.Pattern[str]:
     return re.compile(rf"[ :=]*(?:{WORD} ){{0,2}}?(?P<said>{any_of('true', 'false')})(?!\w)")
 
 
-def _an_article() -> str:
-    return rf"(?:{any_of('the')})(?:(?<=')|\s+)"
-
-
 @cache
 def _article() -> re.Pattern[str]:
     """Nothing but spaces, or an article between them."""
-    return re.compile(rf"\s*(?:(?<!\w){_an_article()})?")
+    return re.compile(rf"\s*(?:(?<!\w){an_article()})?")
 
 
 @cache
 def _excepting() -> re.Pattern[str]:
     """What says that a value behind it is not meant."""
     said = "|".join(map(re.escape, {*said_for_operators()["not_equals"], *said_around()["without"]}))
-    return re.compile(rf"(?<!\w)(?P<said>{said})\s+(?:{_an_article()})?$")
+    return re.compile(rf"(?<!\w)(?P<said>{said})\s+(?:{an_article()})?$")
 
 
 @cache

@@ -16,6 +16,7 @@ from pipeline.requests.calendar import in_digits, numbers_said
 from pipeline.requests.places import NUMBER, Item, Place, Way
 from pipeline.requests.reading import (
     LEFT_ALONE,
+    NOTHING,
     WORD,
     Note,
     any_of,
@@ -23,6 +24,7 @@ from pipeline.requests.reading import (
     is_form_of,
     lowered,
     part_ends,
+    prepositions,
     said_around,
     said_for_operators,
 )
@@ -111,8 +113,7 @@ class Numbers:
         """
         before = self.text[max(start, number.start - FAR) : number.start]
         found = self._of_two(number, before) or self._by_words(number, before, end)
-        if found is None and self.needed:
-            found = self._needed(number, before, end, parts)
+        found = found or self._needed(number, before, end, parts)
         if found is not None:
             self.open = [way for way in self.open if way != found.to]
             self.needed = None if found.to == self.needed and not isinstance(found.to, Item) else self.needed
@@ -167,6 +168,8 @@ class Numbers:
 
     def _needed(self, number: Value, before: str, end: int, parts: Callable[[str], list[str]]) -> NumberPlace | None:
         """The place of the one number that is needed, where the words beside this one say nothing else."""
+        if self.needed is None:
+            return None
         said = _comparing()[0].search(before)
         alone = before[: said.start()] if said and not said["word"] else before
         what = COUNTED.match(self.request, number.end, end)
@@ -174,7 +177,7 @@ class Numbers:
         is_verb = not unknown and len(alone.split()) == 1  # "send 250"
         if not is_verb and (parts(re.split(r"[,;:]\s", alone)[-1]) or (unknown and len(self.open) > 1)):
             return None
-        return self._found(self.needed, number, len(before) - len(alone)) if self.needed else None
+        return self._found(self.needed, number, len(before) - len(alone))
 
 
 def number_follows(request: str, at: int) -> bool:
@@ -184,7 +187,7 @@ def number_follows(request: str, at: int) -> bool:
 
 def _has_word(words: str, what: str) -> bool:
     """Whether a word is one of these, whatever its form: "minute" of "max minutes"."""
-    small = {word for kind in ("at", "to", "the", "of", "and") for word in said_around()[kind]}
+    small = {word for kind in ("the", "of", "and") for word in said_around()[kind]} | prepositions()
     known = {*re.findall(WORD, folded(words))} - small
     return any(folded(what) == word or is_form_of(folded(what), word) for word in known)
 
@@ -193,7 +196,7 @@ def _has_word(words: str, what: str) -> bool:
 def _comparing() -> tuple[re.Pattern[str], re.Pattern[str]]:
     """What compares (the group `said`), in lower case: before a number, "less than", and behind it, "or more"."""
     said = {phrase for direction in DIRECTIONS for name in direction for phrase in said_for_operators()[name]}
-    words = "|".join(re.escape(phrase) for phrase in sorted(said, key=len, reverse=True))
+    words = "|".join(re.escape(phrase) for phrase in sorted(said, key=len, reverse=True)) or NOTHING
     before = rf"(?<!\w)(?P<said>{words})\s+(?:(?P<word>{WORD})\s+)?$"
     return re.compile(before), re.compile(rf"\s+(?P<said>{words})(?!\w)(?P<word>)")
 
@@ -206,11 +209,11 @@ def _joint() -> re.Pattern[str]:
 
 @cache
 def _words_that_compare() -> list[tuple[set[str], set[str]]]:
-    """For each of the directions what people say, and what names of properties have in them."""
+    """For each of the directions what people say, and what names of properties have in them; a `year_from` is no
+    minimum of years."""
     said = [{phrase for name in direction for phrase in said_for_operators()[name]} for direction in DIRECTIONS]
-    small = {*said_around()["at"], *said_around()["to"]}  # a `year_from` is no minimum of years
     aliases = [[words_of(a) for name in direction for a in operators()[name].aliases] for direction in DIRECTIONS]
-    return [(phrases, phrases | {*each} - small) for phrases, each in zip(said, aliases, strict=True)]
+    return [(phrases, phrases | {*each} - prepositions()) for phrases, each in zip(said, aliases, strict=True)]
 
 
 def _compares(found: re.Match[str], name: str) -> bool:

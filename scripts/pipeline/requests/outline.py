@@ -34,6 +34,7 @@ from pipeline.requests.reading import (
     QUOTED,
     WORD,
     Note,
+    an_article,
     any_of,
     counts_in,
     denied,
@@ -42,6 +43,7 @@ from pipeline.requests.reading import (
     part_begins,
     part_ends,
     parts_of,
+    prepositions,
     said_around,
     value_in,
     with_notes,
@@ -90,7 +92,7 @@ def _small_words() -> frozenset[str]:
 @cache
 def _nothing_between() -> re.Pattern[str]:
     """Nothing between two values but spaces, or an article between them."""
-    return re.compile(rf"\s*(?:(?:{any_of('the')})(?:(?<=')|\s+))?", re.IGNORECASE)
+    return re.compile(rf"\s*(?:{an_article()})?", re.IGNORECASE)
 
 
 @lru_cache(maxsize=64)
@@ -111,7 +113,7 @@ def _is_unlisted(value: str, place: Place) -> bool:
 def _is_small(request: str, note: Note) -> bool:
     """Whether a property is named by a small word that is a part of its name: "from" of `from_city`, `year_from`."""
     said = lowered(request[note.start : note.end])
-    return said in {*said_around()["at"], *said_around()["to"]} and words_of(note.shown) != said
+    return said in prepositions() and words_of(note.shown) != said
 
 
 def _takes(place: Place, request: str, at: int, told: list[Value]) -> bool:

@@ -10,7 +10,17 @@ from typing import NamedTuple
 
 from pipeline.requests.calendar import read_day
 from pipeline.requests.glossary import Glossary, Named
-from pipeline.requests.reading import QUOTED, WORD, Note, any_of, folded, lowered, said_around, said_for_operators
+from pipeline.requests.reading import (
+    NOTHING,
+    QUOTED,
+    WORD,
+    Note,
+    any_of,
+    folded,
+    lowered,
+    prepositions,
+    said_for_operators,
+)
 
 VALUE = rf"\d|{QUOTED}"
 """How a value begins that no schema lists."""
@@ -23,11 +33,6 @@ COMPARING = ("greater", "at_least", "less", "at_most", "before", "after")
 SPACES = re.compile(r"\s*")
 SEPARATED = re.compile(r"[;>]\s")
 """What stands between steps, whether the schema lists it or not."""
-
-
-@cache
-def _small() -> frozenset[str]:
-    return frozenset((*said_around()["at"], *said_around()["to"]))
 
 
 @cache
@@ -52,7 +57,7 @@ def _joint_next() -> re.Pattern[str]:
 def comparing() -> re.Pattern[str]:
     """What people say before a number or a day to compare with it (the group `said`)."""
     said = sorted((one for name in COMPARING for one in said_for_operators()[name]), key=len, reverse=True)
-    return re.compile(rf"(?<!\w)(?P<said>{'|'.join(map(re.escape, said))})\s+")
+    return re.compile(rf"(?<!\w)(?P<said>{'|'.join(map(re.escape, said)) or NOTHING})\s+")
 
 
 @cache
@@ -115,7 +120,7 @@ class Phrases(list[Found]):
             elif match["part"] and match.start() not in timed:
                 phrase = glossary.parts.get(match["part"]) or glossary.parts[folded(match["part"])]
                 owner = glossary.fields.get(phrase)
-                is_small = owner is None and match["part"] in _small()
+                is_small = owner is None and match["part"] in prepositions()
                 if self._leads(match, request) if is_small else self._means_whole(owner, *match.span()):
                     self.append(Found(*match.span(), phrase, owner))
 

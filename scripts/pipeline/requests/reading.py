@@ -20,6 +20,8 @@ WORD = r"[^\W\d_]+"
 """A word, as a regex."""
 LEFT_ALONE = rf"{QUOTED}|\[[^]]*\]"
 """What is quoted, and what already stands in brackets."""
+NOTHING = "(?!)"
+"""What no text matches, as a regex."""
 SHORTEST_MENDED = 6
 """Letters of the shortest words of which one is read as the other; too many shorter ones are near each other."""
 SHORTEST_SINGULAR = 3
@@ -51,7 +53,18 @@ def said_for_operators() -> dict[str, tuple[str, ...]]:
 def any_of(*kinds: str) -> str:
     """A regex for what people say around values of these kinds, the longest first."""
     words = sorted((word for kind in kinds for word in said_around()[kind]), key=len, reverse=True)
-    return "|".join(re.escape(word).replace("'", "['\u2019]") for word in words)
+    return "|".join(re.escape(word).replace("'", "['\u2019]") for word in words) or NOTHING
+
+
+def an_article() -> str:
+    """A regex for an article and the space behind it."""
+    return rf"(?:{any_of('the')})(?:(?<=['\u2019])|\s+)"
+
+
+@cache
+def prepositions() -> frozenset[str]:
+    """Words like "on" and "to", of every language."""
+    return frozenset((*said_around()["at"], *said_around()["to"]))
 
 
 @cache
@@ -86,8 +99,7 @@ def part_ends(request: str, at: int) -> bool:
 
 def denied(before: str) -> re.Match[str] | None:
     """What denies a name at the end of the text before it: "not", "without a"."""
-    article = rf"(?:(?:{any_of('the')})(?:(?<=['\u2019])|\s+))?"
-    return re.search(rf"(?<!\w)(?:{any_of('without')})\s+{article}$", before, re.IGNORECASE)
+    return re.search(rf"(?<!\w)(?:{any_of('without')})\s+(?:{an_article()})?$", before, re.IGNORECASE)
 
 
 def parts_of(said: str) -> list[str]:

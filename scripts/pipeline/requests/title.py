@@ -6,13 +6,11 @@ import re
 from collections.abc import Iterable
 
 from pipeline.requests.places import Place
-from pipeline.requests.reading import WORD, Note, lowered, parts_of
+from pipeline.requests.reading import NOTHING, WORD, Note, lowered, parts_of
 from pipeline.schemas.names import words_of
 
 SHORTEST_VERB = 4
 """Letters of the shortest words that titles are made of: "deploy" of a deployment."""
-NOTHING = "(?!)"
-"""What no text matches."""
 
 
 class Title:
