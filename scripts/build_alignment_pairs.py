@@ -93,21 +93,24 @@ def make_pairs(
     settings, judges = options.pairs, SchemaJudges()
     pairs: list[dict[str, Any]] = []
     kinds: Counter[str] = Counter()
-    for members in progress(
-        batches(rows, schemas, options.evaluation.batch_rows // settings.samples_per_query), "batches"
-    ):
-        repeated = [row for row in members for _ in range(settings.samples_per_query)]
+    many = settings.samples_per_query
+    jobs = batches(rows, schemas, options.evaluation.batch_rows // many)
+    calls = []
+    for members in jobs:
         seed = int(content_id(options.run.seed, *(row["row_id"] for row in members)), 16) % 2**62
-        generator = torch.Generator(placement.device).manual_seed(seed)
-        answers = answerer.answers(
-            [schemas[row["schema_id"]] for row in repeated],
-            repeated,
-            temperature=settings.temperature,
-            generator=generator,
+        repeated = [row for row in members for _ in range(many)]
+        calls.append(
+            {
+                "schema_rows": [schemas[row["schema_id"]] for row in repeated],
+                "rows": repeated,
+                "temperature": settings.temperature,
+                "generator": torch.Generator(placement.device).manual_seed(seed),
+            }
         )
+    for members, answers in zip(progress(jobs, "batches"), answerer.each(calls), strict=True):
         for index, row in enumerate(members):
             schema_row = schemas[row["schema_id"]]
-            samples = answers[index * settings.samples_per_query : (index + 1) * settings.samples_per_query]
+            samples = answers[index * many : (index + 1) * many]
             made = pairs_of_query(row, schema_row, samples, judges.of(schema_row), settings.pairs_per_query)
             kinds["queries with a wrong sample" if made else "queries without"] += 1
             pairs += made

@@ -132,14 +132,17 @@ def measure(
         for result in results:
             file.write(json.dumps(result, ensure_ascii=False) + "\n")
         bar.update(len(results))
-        for job in jobs:
-            if (job[0][0]["row_id"], job[0][1]) in whole:
-                continue
-            mine = [schemas[row["schema_id"]] for row, _ in job]
-            answers = answerer.answers(
-                mine, [row for row, _ in job], constrained=[mode == "constrained" for _, mode in job]
-            )
-            for (row, mode), schema_row, answer in zip(job, mine, answers, strict=True):
+        todo = [job for job in jobs if (job[0][0]["row_id"], job[0][1]) not in whole]
+        calls = [
+            {
+                "schema_rows": [schemas[row["schema_id"]] for row, _ in job],
+                "rows": [row for row, _ in job],
+                "constrained": [mode == "constrained" for _, mode in job],
+            }
+            for job in todo
+        ]
+        for job, call, answers in zip(todo, calls, answerer.each(calls), strict=True):
+            for (row, mode), schema_row, answer in zip(job, call["schema_rows"], answers, strict=True):
                 ask = partial(verdict, schema_row, row) if verdict is not None else None
                 result = judged(row, answer, mode, judges.of(schema_row), ask) | traits(row, schema_row)
                 file.write(json.dumps(result, ensure_ascii=False) + "\n")

@@ -141,9 +141,9 @@ def passes(
     answerer = Answerer(model, renderer, settings.max_new_tokens)
     found, judges = {}, SchemaJudges()
     jobs = batches(rows, schemas, settings.batch_rows)
-    for members in progress(jobs, "decision batches"):
-        mine = [schemas[row["schema_id"]] for row in members]
-        for row, schema_row, answer in zip(members, mine, answerer.answers(mine, members), strict=True):
+    calls = [{"schema_rows": [schemas[row["schema_id"]] for row in members], "rows": members} for members in jobs]
+    for call, answers in zip(progress(calls, "decision batches"), answerer.each(calls), strict=True):
+        for row, schema_row, answer in zip(call["rows"], call["schema_rows"], answers, strict=True):
             found[row["row_id"]] = judged(row, answer, "free", judges.of(schema_row), None)["semantic_match"]
     return found
 

@@ -512,7 +512,10 @@ def test_a_killed_training_goes_on_from_its_checkpoint(data, tmp_path):
     ],
     ids=["evaluation", "pairs", "alignment"],
 )  # fmt: skip
-def test_a_stage_killed_at_any_moment_ends_with_the_same_artifacts(trained, tmp_path, stage, args, artifacts):
+def test_a_stage_killed_at_any_moment_ends_with_the_same_artifacts(
+    trained, tmp_path, monkeypatch, stage, args, artifacts
+):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")  # so that forks answer
     command = [stage, "--config", str(copied(trained, tmp_path)), *args, "--force"]
     run = tmp_path / "out/student_runs/embedded"
     if stage == "train_alignment.py":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from pipeline.artifacts import read_jsonl
 from pipeline.errors import UserError
 from pipeline.paths import GOLD, Layout
+from pipeline.processes import in_forks
 from pipeline.schemas.asts import SchemaJudge, equal_json, failure_of, parse_answer
 from pipeline.schemas.dsl import steps_of
 from pipeline.schemas.json_text import minify
@@ -154,6 +155,11 @@ class Answerer:
             }
             for index in range(len(rows))
         ]
+
+    def each(self, calls: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+        """`answers(**call)` of each call, in their order; on a CPU several are worked on side by side."""
+        work = lambda call: self.answers(**call)
+        return in_forks(work, calls) if self.model.device.type == "cpu" else map(work, calls)
 
     def _constraint(self, schema_row: dict[str, Any]) -> Any:
         from pipeline.schemas.constraints import GrammarCompiler

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -117,3 +117,7 @@ class ServedAnswerer:
 
         with ThreadPoolExecutor(self.student.concurrency) as pool:
             return list(pool.map(work, schema_rows, rows, constrained or [False] * len(rows)))
+
+    def each(self, calls: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+        """`answers(**call)` of each call, in their order."""
+        return (self.answers(**call) for call in calls)

@@ -1,0 +1,77 @@
+"""Jobs that forks share out: nothing of a result changes, and a process that dies is told in a sentence."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+import torch
+
+from pipeline.errors import UserError
+from pipeline.processes import in_forks
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_forks_do_every_job_in_its_order_with_a_thread_each(two_threads):
+    made = list(in_forks(lambda job: (job, os.getpid(), torch.get_num_threads()), list(range(7))))
+    assert [job for job, _, _ in made] == list(range(7))
+    assert len({process for _, process, _ in made} - {os.getpid()}) == 2
+    assert {threads for _, _, threads in made} == {1}
+
+
+def test_one_thread_or_one_job_needs_no_fork(two_threads):
+    assert list(in_forks(lambda job: os.getpid(), [1])) == [os.getpid()]
+    assert list(in_forks(lambda job: os.getpid(), [])) == []
+    torch.set_num_threads(1)
+    assert list(in_forks(lambda job: os.getpid(), [1, 2])) == [os.getpid()] * 2
+
+
+def test_what_a_user_can_mend_is_said_as_it_was(two_threads):
+    def work(job: int) -> int:
+        if job == 1:
+            raise UserError("the second is not to be had; take the first")
+        return job
+
+    made = in_forks(work, [0, 1, 2])
+    assert next(made) == 0
+    with pytest.raises(UserError, match=r"^the second is not to be had; take the first$"):
+        next(made)
+
+
+def test_a_bug_in_a_fork_is_no_word_of_memory(two_threads):
+    with pytest.raises(ZeroDivisionError):
+        list(in_forks(lambda job: 1 // job, [1, 0]))
+
+
+def test_a_killed_fork_is_a_sentence_with_the_way_out(two_threads):
+    with pytest.raises(UserError, match=r"one of 2 processes .* was killed.*; set OMP_NUM_THREADS=1"):
+        list(in_forks(lambda job: os.kill(os.getpid(), signal.SIGKILL), [1, 2]))
+
+
+def test_answers_of_several_processes_are_those_of_one(two_threads, tiny_student, schema_rows):
+    from pipeline.students.evaluation import Answerer
+
+    answerer = Answerer(tiny_student.model, tiny_student.renderer, max_new_tokens=40)
+    rows = [{"query": f"request {index}", "current_date": "2024-03-17"} for index in range(6)]
+    calls = [
+        {"schema_rows": [schema_row] * 6, "rows": rows, **more}
+        for schema_row in schema_rows[:2]
+        for more in ({"constrained": [False, True] * 3}, {"temperature": 1.0, "seeded": 7})
+    ]
+
+    def made(each: bool) -> list[list[dict]]:
+        mine = [dict(call) for call in calls]
+        for call in mine:
+            if seed := call.pop("seeded", None):
+                call["generator"] = torch.Generator().manual_seed(seed)
+        return list(answerer.each(mine)) if each else [answerer.answers(**call) for call in mine]
+
+    assert made(True) == made(False) == made(True)
