@@ -27,11 +27,11 @@ def test_forks_do_every_job_in_its_order_with_a_thread_each(two_threads):
     assert {threads for _, _, threads in made} == {1}
 
 
-def test_one_thread_or_one_job_needs_no_fork(two_threads):
-    assert list(in_forks(lambda job: os.getpid(), [1])) == [os.getpid()]
-    assert list(in_forks(lambda job: os.getpid(), [])) == []
-    torch.set_num_threads(1)
-    assert list(in_forks(lambda job: os.getpid(), [1, 2])) == [os.getpid()] * 2
+@pytest.mark.parametrize(("threads", "jobs"), [(2, 0), (2, 1), (1, 2), (5, 2)], ids=str)
+def test_this_process_works_where_forks_would_leave_most_threads_idle(two_threads, threads, jobs):
+    torch.set_num_threads(threads)
+    made = list(in_forks(lambda job: (os.getpid(), torch.get_num_threads()), list(range(jobs))))
+    assert made == [(os.getpid(), threads)] * jobs
 
 
 def test_what_a_user_can_mend_is_said_as_it_was(two_threads):

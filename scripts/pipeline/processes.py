@@ -43,13 +43,15 @@ def in_forks(work: Callable[[Any], Any], jobs: list[Any]) -> Iterator[Any]:
     """`work(job)` of each job, in their order, by a process of one thread for each thread that torch would take.
 
     For work on a CPU between whose products much is done one after the other: there a second thread waits, a second
-    process does not. Forks have what is in memory, a model say, once; results are pickled. Raises UserError where a
-    process is killed.
+    process does not. Forks have what is in memory, a model say, once; results are pickled. Where there are few jobs or
+    many cores this process does the work, since a fork has no second thread (OpenMP's do not survive it). Raises
+    UserError where a process is killed.
     """
     import torch
 
-    count = min(torch.get_num_threads(), len(jobs), MOST_FORKS)
-    if count < 2 or sys.platform != "linux":
+    threads = torch.get_num_threads()
+    count = min(threads, len(jobs), MOST_FORKS)
+    if count < 2 or 2 * count < threads or sys.platform != "linux":
         yield from map(work, jobs)
         return
     loader = torch.utils.data.DataLoader(
