@@ -31,7 +31,7 @@ from pipeline.progress import progress
 from pipeline.requests.prompts import form_of_rows
 from pipeline.students.evaluation import Answerer, batches, decision_rows, load_schemas
 
-VERSION = 8
+VERSION = 9
 
 
 def pairs_of_query(
@@ -94,7 +94,7 @@ def make_pairs(
     pairs: list[dict[str, Any]] = []
     kinds: Counter[str] = Counter()
     many = settings.samples_per_query
-    jobs = batches(rows, schemas, options.evaluation.batch_rows // many)
+    jobs = batches(rows, schemas, max(1, options.evaluation.batch_rows // many))
     calls = []
     for members in jobs:
         seed = int(content_id(options.run.seed, *(row["row_id"] for row in members)), 16) % 2**62

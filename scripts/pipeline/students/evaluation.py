@@ -287,13 +287,15 @@ def slices(results: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def batches(rows: list[dict[str, Any]], schemas: dict[str, dict[str, Any]], size: int) -> list[list[dict[str, Any]]]:
-    """Rows in batches of whole schemas, of about `size` rows, in a fixed order."""
+    """Rows in batches of at most `size`, in a fixed order: whole schemas together, those of more rows in equal
+    parts."""
     found: list[list[dict[str, Any]]] = []
     for members in by_schema(rows, schemas).values():
-        if found and len(found[-1]) + len(members) <= size:
-            found[-1] += members
-        else:
-            found.append(list(members))
+        count = -(-len(members) // size)
+        parts = [members[len(members) * i // count : len(members) * (i + 1) // count] for i in range(count)]
+        if found and len(found[-1]) + len(parts[0]) <= size:
+            found[-1] += parts.pop(0)
+        found += parts
     return found
 
 
