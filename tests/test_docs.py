@@ -20,7 +20,7 @@ OTHER_FLAGS = {
     "--seed", "--ollama", "--schema", "--lines", "--compile", "--model", "--device", "--steps", "--rows", "--simulations", "--start",
     "--every", "--sources", "--measure", "--from-stage", "--vary", "--mean-with",
     "--num-processes", "--num-machines", "--machine-rank", "--main-process-ip", "--multi-gpu", "--cpu",  # accelerate's
-    "--parallel", "--repeats", "--models", "--against", "--micro-batch", "--tokens",
+    "--parallel", "--repeats", "--together", "--models", "--against", "--micro-batch", "--tokens",
 }  # fmt: skip
 
 
