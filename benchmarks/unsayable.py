@@ -1,8 +1,9 @@
 """What a student makes of requests in people's words for what its schemas cannot express: whether it refuses.
 
-Exceptions ("all but weak") of fields that take none, and comparisons ("under 20") of the only field that takes numbers,
-which does not compare so: without the field, with it behind the number, and with it before. The seen and unseen schemas
-of each output root are asked, in English and French, of the SFT adapter of its run. By kind it prints how many of the
+Exceptions ("all but weak") of fields that take none, several values ("weak or old") of fields that take one, and
+comparisons ("under 20", "20 or less") of the only field that takes numbers, which does not compare so: without the
+field, with it before, and comparisons with it behind the number. The seen and unseen schemas of each output root are
+asked, in English and French, of the SFT adapter of its run. By kind it prints how many of the
 answers are refusals, and how many are right to the letter; as the last line one JSON object.
 
     uv run python benchmarks/unsayable.py outputs/seed42 outputs/seed43
@@ -31,27 +32,41 @@ COMPARISONS = {
     "greater": {"en": "more than {n}", "fr": "plus de {n}"}, "at_least": {"en": "at least {n}", "fr": "au moins {n}"},
     "less": {"en": "under {n}", "fr": "moins de {n}"}, "at_most": {"en": "at most {n}", "fr": "au plus {n}"},
 }  # fmt: skip
-PLACES = {
-    "compared, field left out": "{c}", "compared, field behind the number": "{c} {f}",
-    "compared, field before": "{f} {c}",
+LIMITS = {
+    "at_least": {"en": "{n} or more", "fr": "{n} ou plus"}, "at_most": {"en": "{n} or less", "fr": "{n} ou moins"},
 }  # fmt: skip
+SEVERAL = {"en": "{v} or {w}", "fr": "{v} ou {w}"}
+IS = {"en": "is", "fr": "est"}
+PLACES = {"left out": "{c}", "behind the number": "{c} {f}", "before": "{f} {c}"}
 
 
 def requests_of(schema_row: dict[str, Any], rng: random.Random) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """(kind, request, the field whose operator is missing) of a schema."""
     fields = schema_row["fields"]
     for entry in fields:
-        if entry["type"] == "enum" and not {"not_equals", "not_in"} & entry["operators"].keys():
+        if entry["type"] != "enum":
+            continue
+        words = [value["words"] for value in entry["values"]]
+        if not {"not_equals", "not_in"} & entry["operators"].keys():
             for language, forms in EXCEPTIONS.items():
-                said = rng.choice(entry["values"])["words"][language]
-                yield "excepted", rng.choice(forms).format(v=said), entry
+                yield "excepted", rng.choice(forms).format(v=rng.choice(words)[language]), entry
+        if "in" not in entry["operators"]:
+            for language, form in SEVERAL.items():
+                said = form.format(v=words[0][language], w=words[1][language])
+                yield "several, field left out", said, entry
+                yield "several, field before", f"{entry['words'][language]} {IS[language]} {said}", entry
     numbers = [entry for entry in fields if entry["type"] in ("integer", "number")]
     for entry in numbers if len(numbers) == 1 else ():
         for canonical in COMPARISONS.keys() - entry["operators"].keys():
             for language, said in COMPARISONS[canonical].items():
                 compared = said.format(n=rng.randrange(3, 900))
-                for kind, form in PLACES.items():
-                    yield kind, form.format(c=compared, f=entry["words"][language]), entry
+                for place, form in PLACES.items():
+                    yield f"compared, field {place}", form.format(c=compared, f=entry["words"][language]), entry
+        for canonical in LIMITS.keys() - entry["operators"].keys():
+            for language, said in LIMITS[canonical].items():
+                limit = said.format(n=rng.randrange(3, 900))
+                yield "limited, field left out", limit, entry
+                yield "limited, field before", f"{entry['words'][language]} {IS[language]} {limit}", entry
 
 
 def asked(root: Path, rng: random.Random) -> Iterator[tuple[str, dict[str, Any], str]]:

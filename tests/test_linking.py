@@ -155,6 +155,50 @@ def test_an_operator_that_its_field_does_not_have_has_the_field_and_a_mark_behin
     assert with_links(json.loads(LOTS), said, date(2024, 5, 14)) == shown
 
 
+BOATS = minify(
+    answer_schema(
+        [
+            SchemaField("hull", "enum", {"equals": "eq", "not_in": "noneOf"}, ("hull",), ("steel", "wood", "glass"), {},
+                        {"is": "eq", "neither": "noneOf"}),
+            SchemaField("flag", "enum", {"in": "anyOf"}, ("flag",), ("greek", "dutch"), {}, {"among": "anyOf", "or": "anyOf"}),
+            SchemaField("berths", "integer", {"equals": "eq", "at_least": "min"}, ("berths",), operator_hints={"is": "eq"}),
+        ],
+        ("then",),
+    )
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        # several values of a field that takes one
+        ("steel or wood", "[hull] [?] steel [steel] or wood [wood]"),
+        ("show steel, wood or glass boats", "show [hull] [?] steel [steel], wood [wood] or glass [glass] boats"),
+        ("greek, steel and wood", "greek [greek], [hull] [?] steel [steel] and wood [wood]"),
+        ("hull is steel or wood", "hull [hull] is [?] steel [steel] or wood [wood]"),
+        ("greek or dutch then steel", "greek [flag anyOf greek] or dutch [dutch] then [step] steel [hull eq steel]"),
+        # not where they are excepted, or of which one is said alone
+        ("neither steel nor wood", "neither steel [hull noneOf steel] nor wood [wood]"),
+        ("ni steel ni wood", "ni steel [steel] ni wood [wood]"),
+        ("all but steel or wood", "all but steel [hull noneOf steel] or wood [wood]"),
+        ("hull is steel, flag among greek", "hull [hull] is [eq] steel [steel], flag [flag] among [anyOf] greek [greek]"),
+        # what is said behind a number to compare with it
+        ("4 or less", "4 or less [berths] [?]"),
+        ("steel, 4 or less then 6 or more", "steel [hull eq steel], 4 or less [berths] [?] then [step] 6 or more [berths min]"),
+        ("berths is 4 or less", "berths [berths] is [?] 4 or less"),
+        ("berths is 4 persons or less only", "berths [berths] is [?] 4 persons or less only"),
+        ("4 berths or less", "4 berths or less [berths] [?]"),
+        # not where its field has it, or it may belong to something else
+        ("berths is 4 or more", "berths [berths] is [eq] 4 or more [min]"),
+        ("berths is 4, or less wood", "berths [berths] is [eq] 4, or less wood [hull eq wood]"),
+        ("4 or less rooms", "4 or less rooms"),
+        ("masts 4 or less", "masts 4 or less"),
+    ],
+)  # fmt: skip
+def test_what_the_value_says_of_an_operator_that_lacks_has_the_field_and_a_mark(said, shown):
+    assert linked(said, BOATS) == shown
+
+
 @pytest.mark.parametrize(
     ("said", "shown"),
     [
@@ -257,7 +301,7 @@ HIVES = minify(
         ("queen age [queenAge] is more than [above] 3", "queen age [queenAge] is more than [above] 3"),
         ("queen age at least 3", "queen age [queenAge] at least [?] 3"),
         ("anything older than 3", "anything older than [queenAge above] 3"),
-        ("3 or more, 3 ou moins", "3 or more, 3 ou moins"),
+        ("3 or more, 3 ou moins", "3 or more [queenAge] [?], 3 ou moins [queenAge] [?]"),
         ("dessus 3, au-dessus de 4", "dessus 3, au-dessus de [queenAge above] 4"),
         ("all but weak", "all but weak [strength isNot weak]"),
         ("except the weak ones, not the weak", "except the weak [strength isNot weak] ones, not the weak [strength isNot weak]"),
@@ -369,7 +413,7 @@ def test_words_that_differ_in_an_accent_keep_their_spellings_apart():
         "mark", "enum", {"equals": "is"}, (), ("RATED", "COAST"), {"cote": "RATED", "c\u00f4te": "COAST"}
     )
     schema = minify(answer_schema([spec]))
-    assert linked("cote, c\u00f4te", schema) == "cote [RATED], c\u00f4te [COAST]"
+    assert linked("cote, c\u00f4te", schema) == "[mark] [?] cote [RATED], c\u00f4te [COAST]"
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_batches_hold_every_row_once_and_no_more_rows_than_they_may():
 
     counts = {"a": 3, "b": 4, "c": 25, "d": 1, "e": 8}
     rows = [{"row_id": f"{name}{i}", "schema_id": name} for name, count in counts.items() for i in range(count)]
-    made = batches(rows, dict.fromkeys(counts, {}), 8)
+    made = batches(rows, {name: {} for name in counts}, 8)
     assert [row for batch in made for row in batch] == rows
     assert [len(batch) for batch in made] == [7, 6, 6, 6, 8, 8]
     assert batches([], {}, 8) == []

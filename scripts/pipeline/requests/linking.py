@@ -19,7 +19,7 @@ from itertools import takewhile
 from typing import NamedTuple
 
 from pipeline.requests.glossary import Glossary, Named, glossary_of_schema
-from pipeline.requests.phrases import COMPARING, NUMBER_BEFORE, SPACES, VALUE, Phrases, comparing
+from pipeline.requests.phrases import COMPARING, LIMITS, NUMBER_BEFORE, SPACES, VALUE, Phrases, comparing, limiting
 from pipeline.requests.reading import (
     QUOTED,
     WORD,
@@ -74,6 +74,12 @@ def _excepting() -> re.Pattern[str]:
 
 
 @cache
+def _alternative() -> re.Pattern[str]:
+    """What joins values of which each is meant."""
+    return re.compile(rf"[\s,/&+]*(?:(?<=\s)(?:{any_of('and', 'or')})\s+)?")
+
+
+@cache
 def _joined() -> re.Pattern[str]:
     """What joins conditions."""
     return re.compile(rf"[^\w\s'\"-]|(?<!\w)(?:{any_of('and')})(?!\w)")
@@ -101,7 +107,7 @@ def spellings_said(request: str, schema: str | Glossary, of_time: Iterable[Note]
     lacks = list(_not_compared(found))
     unread = {at for lack in lacks for at in lack.unread}
     spellings = [None if one.start in unread else _spelling(found, index) for index, one in enumerate(found)]
-    lacks += _not_excepted(found)
+    lacks += [*_not_excepted(found), *_not_listed(found)]
     ends = _ends_unsaid(found, spellings)
     notes = [
         Note(one.start, one.end, spelling, "," if index in ends else "")
@@ -184,13 +190,25 @@ def _asked(found: Phrases, index: int) -> int | None:
     """
     phrase, (before, after) = found[index].phrase, found.beside_in_step(index)
     if before is not None and phrase in found[before].owner.operators:
-        return before
+        return None if _says_more(found[before].owner, found, index) else before
     free = before is None or found[index - 1].phrase in found[before].owner.operators
     if free and after is not None and phrase in (own := found[after].owner).operators:
         said = any(one.phrase in own.values for one in found[index + 1 : after])
         between = found.text[found[index].end : found[after].start]
         return after if (said or re.search(VALUE, between)) and not re.search(r"[,;>]\s", between) else None
     return None
+
+
+def _says_more(entry: Named, found: Phrases, index: int) -> bool:
+    """Whether the value behind "is" at this index says what its field lacks: "is 20 or less", "is red or blue"."""
+    one, value = found[index], found.next(index)
+    if entry.operators[one.phrase] != entry.aliases.get("equals"):
+        return False
+    start = SPACES.match(found.text, one.end).end()
+    if limit := limiting().match(found.text, start):
+        return start in found.values and entry.lacks(*asked_by(limit["said"], LIMITS))
+    is_value = value is not None and value.start == start and value.phrase in entry.values
+    return is_value and entry.lacks("in") and _has_alternative(entry, found, index + 1)
 
 
 def _is_said_next(operators: dict[str, str], found: Phrases, index: int) -> bool:
@@ -251,31 +269,65 @@ def _not_excepted(found: Phrases) -> Iterator[Lack]:
             yield Lack(one.start - len(before) + said.end("said"), entry.name)
 
 
+def _not_listed(found: Phrases) -> Iterator[Lack]:
+    """Before several values of a field that takes one, where the field is left out: "weak or old"."""
+    for index, one in enumerate(found):
+        entry, last = _field_left_out(found, index), found.last(index)
+        if entry is None or not entry.name or not entry.lacks("in") or not _has_alternative(entry, found, index):
+            continue
+        is_asked = last is not None and last.phrase in entry.operators and found.adjoin(last, one.start)
+        is_first = not _is_listed_with(entry, found, index, -1)
+        if is_first and not is_asked and not _excepting().search(found.before(one.start)):
+            yield Lack(len(found.text[: one.start].rstrip()), entry.name)
+
+
+class Compared(NamedTuple):
+    """Words that compare with a number or a day: their place, where the number begins, their operators."""
+
+    start: int
+    end: int
+    number: int
+    operators: list[str]
+
+
+def asked_by(said: str, operators: Iterable[str]) -> list[str]:
+    """Those of the operators for which people say this."""
+    return [name for name in operators if said in said_for_operators()[name]]
+
+
+def _comparisons(text: str) -> Iterator[Compared]:
+    """What stands before a number or a day, or behind a number."""
+    for match in comparing().finditer(text):
+        yield Compared(*match.span("said"), match.end(), asked_by(match["said"], COMPARING))
+    for match in limiting().finditer(text):
+        yield Compared(*match.span("said"), match.start(), asked_by(match["said"], LIMITS))
+
+
 def _not_compared(found: Phrases) -> Iterator[Lack]:
     """What compares with a number or a day, where the one field that it can be of does not compare so.
 
     It is the field that the number counts ("under 20 kg of honey"), or the only one that takes a number or a day where
     no other words stand before it that could be a field.
     """
-    for match in comparing().finditer(found.text):
-        (start, end), at = match.span("said"), match.end()
-        asked = [name for name in COMPARING if match["said"] in said_for_operators()[name]]
-        index, behind = bisect_left(found.starts, start), bisect_left(found.starts, end)
-        if at not in found.values:
+    for start, end, number, asked in _comparisons(found.text):
+        first = min(start, number)
+        at, index, behind = (bisect_left(found.starts, place) for place in (first, start, end))
+        if number not in found.values:
             continue
-        if (counted := found.counted.get(at)) is not None:
+        if (counted := found.counted.get(number)) is not None:
             if counted.owner.lacks(*asked):
                 yield Lack(end, counted.owner.name, (*found.starts[index:behind], counted.start))
             continue
         named = found.glossary.named
-        taking = [entry for entry in named if (entry.is_date if at in found.days else entry.is_number)]
-        last = found.last(index)
-        behind_value = found.adjoin(last, start) and any(last.phrase in {*e.values, *e.truths} for e in named)
-        alone = behind_value or found.nothing_else_before(start)
-        if len(taking) != 1 or index < behind or found.field_waits(index, start) or not alone:
+        taking = [entry for entry in named if (entry.is_date if number in found.days else entry.is_number)]
+        last = found.last(at)
+        behind_value = found.adjoin(last, first) and any(last.phrase in {*e.values, *e.truths} for e in named)
+        alone = behind_value or found.nothing_else_before(first)
+        is_listed = any(one.end >= end for one in found[index:behind])
+        if len(taking) != 1 or is_listed or found.field_waits(at, first) or not alone:
             continue
         if taking[0].lacks(*asked):
-            yield Lack(end, taking[0].name)
+            yield Lack(end, taking[0].name, tuple(found.starts[index:behind]))
 
 
 # ---- values
@@ -317,13 +369,21 @@ def _whole(entry: Named, found: Phrases, index: int) -> str:
 def _is_listed_with(entry: Named, found: Phrases, index: int, step: int) -> bool:
     """Whether the value at this index and the one before (`step` -1) or behind it (1) are items of a list."""
     at = index + step
-    if 0 <= at < len(found) and found[at].phrase in entry.operators:  # "or"
+    if 0 <= at < len(found) and found[at].owner is None and found[at].phrase not in entry.values:  # "or"
         at += step
     if not 0 <= at < len(found) or found[at].phrase not in entry.values:
         return False
     first, second = sorted((found[index], found[at]))
     between = found.text[first.end : second.start]
     return between.strip(" ,") in entry.operators or JOINT.fullmatch(between) is not None
+
+
+def _has_alternative(entry: Named, found: Phrases, index: int) -> bool:
+    """Whether another value of its field stands behind the value at this index, joined as one that is meant, too."""
+    first = found[index]
+    following = (one for one in found[index + 1 : index + 3] if one.phrase in entry.values)
+    second = next(following, None)
+    return second is not None and _alternative().fullmatch(found.text, first.end, second.start) is not None
 
 
 def _true_by_name(own: Named, found: Phrases, index: int) -> str | None:

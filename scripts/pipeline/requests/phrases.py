@@ -26,6 +26,8 @@ VALUE = rf"\d|{QUOTED}"
 """How a value begins that no schema lists."""
 NUMBER_BEFORE = r"(?<![\w.,])\d(?:[\d.,]*\d)?\s+"
 """A number before something, as a regex."""
+LIMITS = ("at_least", "at_most")
+"""Operators that people say behind a number, too ("20 or less")."""
 FAR, NEXT = 60, 5
 """Characters and phrases of the schema behind a field in which its value is said."""
 COMPARING = ("greater", "at_least", "less", "at_most", "before", "after")
@@ -53,11 +55,24 @@ def _joint_next() -> re.Pattern[str]:
     return re.compile(rf"(?:{any_of('is', 'of')})(?:(?<=')|\s+)")
 
 
+def _said_for_any(operators: Iterable[str]) -> str:
+    """What people say for these operators, as a regex."""
+    said = {one for name in operators for one in said_for_operators()[name]}
+    return "|".join(map(re.escape, sorted(said, key=len, reverse=True))) or NOTHING
+
+
 @cache
 def comparing() -> re.Pattern[str]:
     """What people say before a number or a day to compare with it (the group `said`)."""
-    said = sorted((one for name in COMPARING for one in said_for_operators()[name]), key=len, reverse=True)
-    return re.compile(rf"(?<!\w)(?P<said>{'|'.join(map(re.escape, said)) or NOTHING})\s+")
+    return re.compile(rf"(?<!\w)(?P<said>{_said_for_any(COMPARING)})\s+")
+
+
+@cache
+def limiting() -> re.Pattern[str]:
+    """A number and what people say behind it to compare with it (the group `said`), a unit between them at most and
+    nothing behind it that it may belong to."""
+    ends = rf"{_part_ends().pattern}|\s*(?:{any_of('only')})(?!\w)"
+    return re.compile(rf"{NUMBER_BEFORE}(?:{WORD}\s+)?(?P<said>{_said_for_any(LIMITS)})(?!\w)(?={ends})")
 
 
 @cache

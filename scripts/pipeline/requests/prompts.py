@@ -30,7 +30,7 @@ REQUEST = "\nRequest: "
 NAMED = "\nNamed: "
 """What stands between a request and what it says of which property."""
 
-RULES_VERSION = 17
+RULES_VERSION = 18
 """Raised where `reading.py`, `calendar.py`, `linking.py`, `numbers.py` or `outline.py` finds other days, spellings or outlines
 for a request than before."""
 

@@ -251,9 +251,11 @@ class Note(NamedTuple):
 
 
 def with_notes(request: str, notes: Iterable[Note]) -> str:
-    """The request with each note, in brackets, behind the text that it is of; several of one text in their order."""
+    """The request with each note, in brackets, behind the text that it is of, or before the request where it is of what
+    follows; several at one place in their order."""
     parts, at = [], 0
     for note in sorted((note for note in notes if note.shown), key=lambda note: note.end):
-        parts.append(f"{request[at : note.end]} [{note.shown}]{note.sign}")
+        shown = f"[{note.shown}]{note.sign}"
+        parts.append(f"{request[at : note.end]} {shown}" if note.end else f"{shown} ")
         at = note.end
     return "".join(parts) + request[at:]
