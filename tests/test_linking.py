@@ -408,6 +408,15 @@ def test_an_accent_too_many_makes_another_word():
     assert linked("PAYS D\u2019ACHAT", schema) == "PAYS D\u2019ACHAT [hue]"
 
 
+def test_a_word_that_joins_values_is_none_of_them():
+    hints = {"or": "gold", "argent": "silver"}
+    spec = SchemaField("tier", "enum", {"in": "anyOf"}, (), ("gold", "silver", "bronze"), hints)
+    schema = minify(answer_schema([spec]))
+    assert linked("silver or bronze", schema) == "silver [tier anyOf silver] or bronze [bronze]"
+    assert linked("gold, silver or bronze", schema) == "gold [tier anyOf gold], silver [silver] or bronze [bronze]"
+    assert linked("argent ou or, bronze", schema) == "argent [tier anyOf silver] ou or [gold], bronze [bronze]"
+
+
 def test_words_that_differ_in_an_accent_keep_their_spellings_apart():
     spec = SchemaField(
         "mark", "enum", {"equals": "is"}, (), ("RATED", "COAST"), {"cote": "RATED", "c\u00f4te": "COAST"}

@@ -19,6 +19,7 @@ from pipeline.requests.reading import (
     folded,
     lowered,
     prepositions,
+    said_around,
     said_for_operators,
 )
 
@@ -138,6 +139,18 @@ class Phrases(list[Found]):
                 is_small = owner is None and match["part"] in prepositions()
                 if self._leads(match, request) if is_small else self._means_whole(owner, *match.span()):
                     self.append(Found(*match.span(), phrase, owner))
+        self[:] = [one for index, one in enumerate(self) if not self._only_joins(index)]
+
+    def _only_joins(self, index: int) -> bool:
+        """Whether a word that may be a value joins two values of its field: "silver or bronze", where "or" is French
+        for gold, too."""
+        one, last, following = self[index], self.last(index), self.next(index)
+        if one.phrase not in {*said_around()["and"], *said_around()["or"]} or last is None or following is None:
+            return False
+        beside = self.adjoin(last, one.start) and self.adjoin(one, following.start)
+        return beside and any(
+            {last.phrase, one.phrase, following.phrase} <= e.values.keys() for e in self.glossary.named
+        )
 
     def _leads(self, found: re.Match[str], request: str) -> bool:
         """Whether a small word that begins a property's name ("from" of `from_city`) stands before what is said of it:
