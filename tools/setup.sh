@@ -5,6 +5,7 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root" || exit
 stamp=".venv/.synced"
+turn=".setup.turn"
 
 find_uv() {
   # A uv behind a version manager's shim can be on the PATH and still not run: try it.
@@ -31,17 +32,41 @@ make_uv() {
   return 2
 }
 
-if [ ! -x .venv/bin/python ] || [ ! -e "$stamp" ] || [ uv.lock -nt "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
-  uv=$(find_uv)
-  [ -n "$uv" ] || uv=$(make_uv)
-  echo "set-up: syncing .venv with uv.lock" >&2
-  # A proxy's certificate may be known to the machine only, not to uv's own list.
-  "$uv" sync --frozen --quiet || UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1 "$uv" sync --frozen --quiet || {
-    echo "error: the environment could not be made, see above; it needs a package index that answers, and Python 3.12 on" \
-      "the PATH or a network from which uv can fetch one" >&2
-    exit 2
-  }
-  touch "$stamp"
+is_old() {
+  [ ! -x .venv/bin/python ] || [ ! -e "$stamp" ] || [ uv.lock -nt "$stamp" ] || [ pyproject.toml -nt "$stamp" ]
+}
+
+take_turn() {
+  # One set-up at a time: a link to the number of the process that has the turn, which counts for nothing once it is gone.
+  local holder said=
+  until ln -s $$ "$turn" 2>/dev/null; do
+    holder=$(readlink "$turn") || continue
+    if ! kill -0 "$holder" 2>/dev/null; then
+      rm -f "$turn"
+      continue
+    fi
+    [ -n "$said" ] || echo "set-up: waiting for that of process $holder (if that is another program, delete $turn)" >&2
+    said=yes
+    sleep 1
+  done
+}
+
+if is_old; then
+  take_turn
+  if is_old; then
+    uv=$(find_uv)
+    [ -n "$uv" ] || uv=$(make_uv)
+    echo "set-up: syncing .venv with uv.lock" >&2
+    # A proxy's certificate may be known to the machine only, not to uv's own list.
+    "$uv" sync --frozen --quiet || UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1 "$uv" sync --frozen --quiet || {
+      rm -f "$turn"
+      echo "error: the environment could not be made, see above; it needs a package index that answers, and Python 3.12" \
+        "on the PATH or a network from which uv can fetch one" >&2
+      exit 2
+    }
+    touch "$stamp"
+  fi
+  rm -f "$turn"
 fi
 # shellcheck disable=SC2034  # for the runner that sources this
 python="$root/.venv/bin/python"

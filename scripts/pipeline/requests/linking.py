@@ -199,6 +199,11 @@ def _asked(found: Phrases, index: int) -> int | None:
     return None
 
 
+def _asked_by(said: str, operators: Iterable[str]) -> list[str]:
+    """Those of the operators for which people say this."""
+    return [name for name in operators if said in said_for_operators()[name]]
+
+
 def _says_more(entry: Named, found: Phrases, index: int) -> bool:
     """Whether the value behind "is" at this index says what its field lacks: "is 20 or less", "is red or blue"."""
     one, value = found[index], found.next(index)
@@ -206,7 +211,7 @@ def _says_more(entry: Named, found: Phrases, index: int) -> bool:
         return False
     start = SPACES.match(found.text, one.end).end()
     if limit := limiting().match(found.text, start):
-        return start in found.values and entry.lacks(*asked_by(limit["said"], LIMITS))
+        return start in found.values and entry.lacks(*_asked_by(limit["said"], LIMITS))
     is_value = value is not None and value.start == start and value.phrase in entry.values
     return is_value and entry.lacks("in") and _has_alternative(entry, found, index + 1)
 
@@ -276,9 +281,9 @@ def _not_listed(found: Phrases) -> Iterator[Lack]:
         if entry is None or not entry.name or not entry.lacks("in") or not _has_alternative(entry, found, index):
             continue
         is_asked = last is not None and last.phrase in entry.operators and found.adjoin(last, one.start)
-        is_first = not _is_listed_with(entry, found, index, -1)
-        if is_first and not is_asked and not _excepting().search(found.before(one.start)):
-            yield Lack(len(found.text[: one.start].rstrip()), entry.name)
+        before = found.before(one.start)
+        if not (is_asked or _excepting().search(before) or _is_listed_with(entry, found, index, -1)):
+            yield Lack(one.start - len(before) + len(before.rstrip()), entry.name)
 
 
 class Compared(NamedTuple):
@@ -290,17 +295,12 @@ class Compared(NamedTuple):
     operators: list[str]
 
 
-def asked_by(said: str, operators: Iterable[str]) -> list[str]:
-    """Those of the operators for which people say this."""
-    return [name for name in operators if said in said_for_operators()[name]]
-
-
 def _comparisons(text: str) -> Iterator[Compared]:
     """What stands before a number or a day, or behind a number."""
     for match in comparing().finditer(text):
-        yield Compared(*match.span("said"), match.end(), asked_by(match["said"], COMPARING))
+        yield Compared(*match.span("said"), match.end(), _asked_by(match["said"], COMPARING))
     for match in limiting().finditer(text):
-        yield Compared(*match.span("said"), match.start(), asked_by(match["said"], LIMITS))
+        yield Compared(*match.span("said"), match.start(), _asked_by(match["said"], LIMITS))
 
 
 def _not_compared(found: Phrases) -> Iterator[Lack]:
