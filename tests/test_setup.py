@@ -69,5 +69,16 @@ def test_a_set_up_that_fails_leaves_the_turn_to_the_next(project):
     runner = start(project)
     assert "the environment could not be made" in runner.communicate(timeout=60)[1]
     assert runner.returncode == 2
-    assert not (project / ".setup.turn").is_symlink()
-    assert not (project / ".venv/.synced").exists()
+    (project / "fails").unlink()
+    out, err = start(project).communicate(timeout=60)
+    assert out == "7\n"
+    assert "waiting" not in err
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_named(project):
+    project.chmod(0o500)
+    runner = start(project)
+    assert f"cannot write {project}/.setup.turn" in runner.communicate(timeout=60)[1]
+    assert runner.returncode == 2
+    project.chmod(0o700)

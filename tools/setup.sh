@@ -37,17 +37,19 @@ is_old() {
 }
 
 take_turn() {
-  # One set-up at a time: a link to the number of the process that has the turn, which counts for nothing once it is gone.
-  local holder said=
+  # One set-up at a time: a link to the number of the process whose turn it is, unless that one is gone.
+  local holder said='' lost=0
   until ln -s $$ "$turn" 2>/dev/null; do
-    holder=$(readlink "$turn") || continue
-    if ! kill -0 "$holder" 2>/dev/null; then
+    if ! holder=$(readlink "$turn"); then
+      lost=$((lost + 1))
+      [ "$lost" -lt 10 ] || { echo "error: cannot write $root/$turn; make room, or the folder writable" >&2 && exit 2; }
+    elif ! kill -0 "$holder" 2>/dev/null; then
       rm -f "$turn"
-      continue
+    else
+      [ -n "$said" ] || echo "set-up: waiting for that of process $holder (if it is another program, delete $turn)" >&2
+      said=yes
+      sleep 1
     fi
-    [ -n "$said" ] || echo "set-up: waiting for that of process $holder (if that is another program, delete $turn)" >&2
-    said=yes
-    sleep 1
   done
 }
 
@@ -59,9 +61,8 @@ if is_old; then
     echo "set-up: syncing .venv with uv.lock" >&2
     # A proxy's certificate may be known to the machine only, not to uv's own list.
     "$uv" sync --frozen --quiet || UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1 "$uv" sync --frozen --quiet || {
-      rm -f "$turn"
-      echo "error: the environment could not be made, see above; it needs a package index that answers, and Python 3.12" \
-        "on the PATH or a network from which uv can fetch one" >&2
+      echo "error: the environment could not be made, see above; it needs a package index that answers, and Python" \
+        "3.12 on the PATH or a network from which uv can fetch one" >&2
       exit 2
     }
     touch "$stamp"
