@@ -183,11 +183,11 @@ BOATS = minify(
         ("all but steel or wood", "all but steel [hull noneOf steel] or wood [wood]"),
         ("hull is steel, flag among greek", "hull [hull] is [eq] steel [steel], flag [flag] among [anyOf] greek [greek]"),
         # what is said behind a number to compare with it
-        ("4 or less", "4 or less [berths] [?]"),
-        ("steel, 4 or less then 6 or more", "steel [hull eq steel], 4 or less [berths] [?] then [step] 6 or more [berths min]"),
+        ("4 or less", "[berths] [?] 4 or less"),
+        ("steel, 4 or less then 6 or more", "steel [hull eq steel], [berths] [?] 4 or less then [step] 6 or more [berths min]"),
         ("berths is 4 or less", "berths [berths] is [?] 4 or less"),
         ("berths is 4 persons or less only", "berths [berths] is [?] 4 persons or less only"),
-        ("4 berths or less", "4 berths or less [berths] [?]"),
+        ("4 berths or less", "[berths] [?] 4 berths or less"),
         # not where its field has it, or it may belong to something else
         ("berths is 4 or more", "berths [berths] is [eq] 4 or more [min]"),
         ("berths is 4, or less wood", "berths [berths] is [eq] 4, or less wood [hull eq wood]"),
@@ -301,7 +301,7 @@ HIVES = minify(
         ("queen age [queenAge] is more than [above] 3", "queen age [queenAge] is more than [above] 3"),
         ("queen age at least 3", "queen age [queenAge] at least [?] 3"),
         ("anything older than 3", "anything older than [queenAge above] 3"),
-        ("3 or more, 3 ou moins", "3 or more [queenAge] [?], 3 ou moins [queenAge] [?]"),
+        ("3 or more, 3 ou moins", "[queenAge] [?] 3 or more, [queenAge] [?] 3 ou moins"),
         ("dessus 3, au-dessus de 4", "dessus 3, au-dessus de [queenAge above] 4"),
         ("all but weak", "all but weak [strength isNot weak]"),
         ("except the weak ones, not the weak", "except the weak [strength isNot weak] ones, not the weak [strength isNot weak]"),

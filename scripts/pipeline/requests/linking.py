@@ -257,8 +257,9 @@ def _unlisted(found: Phrases) -> Iterator[int]:
 
 
 class Lack(NamedTuple):
-    """An operator that its field does not have, said where the field is not said before it: where its words end, the
-    field, and where phrases begin that are part of it and bear nothing."""
+    """An operator that its field does not have, said where the field is not said before it: where its words end, or
+    those before its value where that says it, the field, and where phrases begin that are part of it and bear nothing.
+    """
 
     end: int
     field: str
@@ -281,9 +282,8 @@ def _not_listed(found: Phrases) -> Iterator[Lack]:
         if entry is None or not entry.name or not entry.lacks("in") or not _has_alternative(entry, found, index):
             continue
         is_asked = last is not None and last.phrase in entry.operators and found.adjoin(last, one.start)
-        before = found.before(one.start)
-        if not (is_asked or _excepting().search(before) or _is_listed_with(entry, found, index, -1)):
-            yield Lack(one.start - len(before) + len(before.rstrip()), entry.name)
+        if not (is_asked or _excepting().search(found.before(one.start)) or _is_listed_with(entry, found, index, -1)):
+            yield Lack(found.end_before(one.start), entry.name)
 
 
 class Compared(NamedTuple):
@@ -310,13 +310,13 @@ def _not_compared(found: Phrases) -> Iterator[Lack]:
     no other words stand before it that could be a field.
     """
     for start, end, number, asked in _comparisons(found.text):
-        first = min(start, number)
+        first, mark = (start, end) if start < number else (number, found.end_before(number))
         at, index, behind = (bisect_left(found.starts, place) for place in (first, start, end))
         if number not in found.values:
             continue
         if (counted := found.counted.get(number)) is not None:
             if counted.owner.lacks(*asked):
-                yield Lack(end, counted.owner.name, (*found.starts[index:behind], counted.start))
+                yield Lack(mark, counted.owner.name, (*found.starts[index:behind], counted.start))
             continue
         named = found.glossary.named
         taking = [entry for entry in named if (entry.is_date if number in found.days else entry.is_number)]
@@ -327,7 +327,7 @@ def _not_compared(found: Phrases) -> Iterator[Lack]:
         if len(taking) != 1 or is_listed or found.field_waits(at, first) or not alone:
             continue
         if taking[0].lacks(*asked):
-            yield Lack(end, taking[0].name, tuple(found.starts[index:behind]))
+            yield Lack(mark, taking[0].name, tuple(found.starts[index:behind]))
 
 
 # ---- values

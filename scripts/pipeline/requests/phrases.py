@@ -198,6 +198,11 @@ class Phrases(list[Found]):
         """The text near before a place."""
         return self.text[max(0, start - FAR) : start]
 
+    def end_before(self, start: int) -> int:
+        """Where the words before a place end."""
+        before = self.before(start)
+        return start - len(before) + len(before.rstrip())
+
     def nothing_else_before(self, start: int) -> bool:
         """Whether no word stands before this place that may belong to what begins here, or be its field."""
         return _before_part().search(self.before(start)) is not None
