@@ -161,6 +161,7 @@ BOATS = minify(
             SchemaField("hull", "enum", {"equals": "eq", "not_in": "noneOf"}, ("hull",), ("steel", "wood", "glass"), {},
                         {"is": "eq", "neither": "noneOf"}),
             SchemaField("flag", "enum", {"in": "anyOf"}, ("flag",), ("greek", "dutch"), {}, {"among": "anyOf", "or": "anyOf"}),
+            SchemaField("sail", "enum", {"equals": "is", "in": "among"}, ("sail",), ("main", "jib"), {}, {"is": "is"}),
             SchemaField("berths", "integer", {"equals": "eq", "at_least": "min"}, ("berths",), operator_hints={"is": "eq"}),
         ],
         ("then",),
@@ -176,15 +177,20 @@ BOATS = minify(
         ("show steel, wood or glass boats", "show [hull] [?] steel [steel], wood [wood] or glass [glass] boats"),
         ("greek, steel and wood", "greek [greek], [hull] [?] steel [steel] and wood [wood]"),
         ("hull is steel or wood", "hull [hull] is [?] steel [steel] or wood [wood]"),
+        ("hull is of steel or wood", "hull [hull] is of [?] steel [steel] or wood [wood]"),
+        ("is steel or wood", "is [hull] [?] steel [steel] or wood [wood]"),
         ("greek or dutch then steel", "greek [flag anyOf greek] or dutch [dutch] then [step] steel [hull eq steel]"),
         # not where they are excepted, or of which one is said alone
         ("neither steel nor wood", "neither steel [hull noneOf steel] nor wood [wood]"),
         ("ni steel ni wood", "ni steel [steel] ni wood [wood]"),
+        ("neither steel, wood", "neither steel [hull noneOf steel], wood [wood]"),
+        ("sail is main or jib", "sail [sail] is [is] main [main] or jib [jib]"),
         ("all but steel or wood", "all but steel [hull noneOf steel] or wood [wood]"),
         ("hull is steel, flag among greek", "hull [hull] is [eq] steel [steel], flag [flag] among [anyOf] greek [greek]"),
         # what is said behind a number to compare with it
         ("4 or less", "[berths] [?] 4 or less"),
         ("steel, 4 or less then 6 or more", "steel [hull eq steel], [berths] [?] 4 or less then [step] 6 or more [berths min]"),
+        ("flag among greek, 4 or less", "flag [flag] among [anyOf] greek [greek], [berths] [?] 4 or less"),
         ("berths is 4 or less", "berths [berths] is [?] 4 or less"),
         ("berths is 4 persons or less only", "berths [berths] is [?] 4 persons or less only"),
         ("4 berths or less", "[berths] [?] 4 berths or less"),
@@ -408,13 +414,23 @@ def test_an_accent_too_many_makes_another_word():
     assert linked("PAYS D\u2019ACHAT", schema) == "PAYS D\u2019ACHAT [hue]"
 
 
-def test_a_word_that_joins_values_is_none_of_them():
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("silver or bronze", "silver [tier anyOf silver] or bronze [bronze]"),
+        ("gold, silver or bronze", "gold [tier anyOf gold], silver [silver] or bronze [bronze]"),
+        ("tier is silver or bronze", "tier [tier] is [is] silver [silver] or bronze [bronze]"),
+        # but a value of its own
+        ("argent ou or, bronze", "argent [tier anyOf silver] ou or [gold], bronze [bronze]"),
+        ("tier or silver", "tier [tier] or [gold] silver [silver]"),
+        ("silver or tier", "silver [silver] or [gold] tier [tier]"),
+        ("silver gold bronze", "silver [tier anyOf silver] gold [gold] bronze [bronze]"),
+    ],
+)
+def test_a_word_that_joins_values_is_none_of_them(said, shown):
     hints = {"or": "gold", "argent": "silver"}
-    spec = SchemaField("tier", "enum", {"in": "anyOf"}, (), ("gold", "silver", "bronze"), hints)
-    schema = minify(answer_schema([spec]))
-    assert linked("silver or bronze", schema) == "silver [tier anyOf silver] or bronze [bronze]"
-    assert linked("gold, silver or bronze", schema) == "gold [tier anyOf gold], silver [silver] or bronze [bronze]"
-    assert linked("argent ou or, bronze", schema) == "argent [tier anyOf silver] ou or [gold], bronze [bronze]"
+    tier = SchemaField("tier", "enum", {"equals": "is", "in": "anyOf"}, ("tier",), ("gold", "silver", "bronze"), hints)
+    assert linked(said, minify(answer_schema([tier]))) == shown
 
 
 def test_words_that_differ_in_an_accent_keep_their_spellings_apart():

@@ -144,6 +144,8 @@ def _spelling(found: Phrases, index: int) -> str | None:
     if (at := _asked(found, index)) is not None:
         asked = found[at].owner.operators
         return None if phrase in said_around()["is"] and _is_said_next(asked, found, index) else asked[phrase]
+    if found.only_joins(index):
+        return None
     if (entry := _asked_alone(found, index)) is not None:
         return f"{entry.name} {entry.operators[phrase]}"
     if (entry := _field_left_out(found, index)) is not None:
@@ -209,11 +211,9 @@ def _says_more(entry: Named, found: Phrases, index: int) -> bool:
     one, value = found[index], found.next(index)
     if entry.operators[one.phrase] != entry.aliases.get("equals"):
         return False
-    start = SPACES.match(found.text, one.end).end()
-    if limit := limiting().match(found.text, start):
-        return start in found.values and entry.lacks(*_asked_by(limit["said"], LIMITS))
-    is_value = value is not None and value.start == start and value.phrase in entry.values
-    return is_value and entry.lacks("in") and _has_alternative(entry, found, index + 1)
+    if limit := limiting().match(found.text, SPACES.match(found.text, one.end).end()):
+        return entry.lacks(*_asked_by(limit["said"], LIMITS))
+    return bool(value and value.phrase in entry.values) and _lacks_list(entry, found, index + 1)
 
 
 def _is_said_next(operators: dict[str, str], found: Phrases, index: int) -> bool:
@@ -279,9 +279,10 @@ def _not_listed(found: Phrases) -> Iterator[Lack]:
     """Before several values of a field that takes one, where the field is left out: "weak or old"."""
     for index, one in enumerate(found):
         entry, last = _field_left_out(found, index), found.last(index)
-        if entry is None or not entry.name or not entry.lacks("in") or not _has_alternative(entry, found, index):
+        if entry is None or not entry.name or not _lacks_list(entry, found, index):
             continue
-        is_asked = last is not None and last.phrase in entry.operators and found.adjoin(last, one.start)
+        asked = entry.operators.get(last.phrase) if last and found.adjoin(last, one.start) else None
+        is_asked = asked not in (None, entry.aliases.get("equals"))
         if not (is_asked or _excepting().search(found.before(one.start)) or _is_listed_with(entry, found, index, -1)):
             yield Lack(found.end_before(one.start), entry.name)
 
@@ -356,6 +357,8 @@ def _whole(entry: Named, found: Phrases, index: int) -> str:
     several = _is_listed_with(entry, found, index, 1)
     if last and last.phrase in entry.operators and _article().fullmatch(found.text, last.end, one.start):
         operator = entry.operators[last.phrase]
+        if operator == entry.aliases.get("equals") and _lacks_list(entry, found, index):
+            return value
         denies = several and operator == entry.aliases.get("not_equals")
         whole = entry.whole("not_in") if denies else f"{entry.name} {operator}"
     elif _excepting().search(found.before(one.start)):
@@ -378,12 +381,12 @@ def _is_listed_with(entry: Named, found: Phrases, index: int, step: int) -> bool
     return between.strip(" ,") in entry.operators or JOINT.fullmatch(between) is not None
 
 
-def _has_alternative(entry: Named, found: Phrases, index: int) -> bool:
-    """Whether another value of its field stands behind the value at this index, joined as one that is meant, too."""
-    first = found[index]
+def _lacks_list(entry: Named, found: Phrases, index: int) -> bool:
+    """Whether another value of its field stands behind the value at this index, joined as one that is meant, too, and
+    the field takes one."""
     following = (one for one in found[index + 1 : index + 3] if one.phrase in entry.values)
-    second = next(following, None)
-    return second is not None and _alternative().fullmatch(found.text, first.end, second.start) is not None
+    second = next(following, None) if entry.lacks("in") else None
+    return second is not None and _alternative().fullmatch(found.text, found[index].end, second.start) is not None
 
 
 def _true_by_name(own: Named, found: Phrases, index: int) -> str | None:

@@ -139,18 +139,6 @@ class Phrases(list[Found]):
                 is_small = owner is None and match["part"] in prepositions()
                 if self._leads(match, request) if is_small else self._means_whole(owner, *match.span()):
                     self.append(Found(*match.span(), phrase, owner))
-        self[:] = [one for index, one in enumerate(self) if not self._only_joins(index)]
-
-    def _only_joins(self, index: int) -> bool:
-        """Whether a word that may be a value joins two values of its field: "silver or bronze", where "or" is French
-        for gold, too."""
-        one, last, following = self[index], self.last(index), self.next(index)
-        if one.phrase not in {*said_around()["and"], *said_around()["or"]} or last is None or following is None:
-            return False
-        beside = self.adjoin(last, one.start) and self.adjoin(one, following.start)
-        return beside and any(
-            {last.phrase, one.phrase, following.phrase} <= e.values.keys() for e in self.glossary.named
-        )
 
     def _leads(self, found: re.Match[str], request: str) -> bool:
         """Whether a small word that begins a property's name ("from" of `from_city`) stands before what is said of it:
@@ -237,6 +225,20 @@ class Phrases(list[Found]):
         at = bisect_left(self.fields, index)
         after = at + (at < len(self.fields) and self.fields[at] == index)
         return self.fields[at - 1] if at else None, self.fields[after] if after < len(self.fields) else None
+
+    def only_joins(self, index: int) -> bool:
+        """Whether the phrase at this index, which may be a value, joins two of them: "silver or bronze", where "or" is
+        French for gold, too."""
+        one, last, following = self[index], self.last(index), self.next(index)
+        if one.phrase not in {*said_around()["and"], *said_around()["or"]} or last is None or following is None:
+            return False
+        is_value = lambda other: any(other.phrase in entry.values for entry in self.glossary.named)
+        return (
+            self.adjoin(last, one.start)
+            and self.adjoin(one, following.start)
+            and is_value(last)
+            and is_value(following)
+        )
 
     def field_from(self, index: int) -> Named | None:
         """The first field at this index or behind it."""
