@@ -177,6 +177,7 @@ BOATS = minify(
         ("show steel, wood or glass boats", "show [hull] [?] steel [steel], wood [wood] or glass [glass] boats"),
         ("greek, steel and wood", "greek [greek], [hull] [?] steel [steel] and wood [wood]"),
         ("hull is steel or wood", "hull [hull] is [?] steel [steel] or wood [wood]"),
+        ("hull is greek, steel or wood", "hull [hull] is [eq] greek [greek], steel [steel] or wood [wood]"),
         ("hull is of steel or wood", "hull [hull] is of [?] steel [steel] or wood [wood]"),
         ("is steel or wood", "is [hull] [?] steel [steel] or wood [wood]"),
         ("greek or dutch then steel", "greek [flag anyOf greek] or dutch [dutch] then [step] steel [hull eq steel]"),
@@ -203,6 +204,14 @@ BOATS = minify(
 )  # fmt: skip
 def test_what_the_value_says_of_an_operator_that_lacks_has_the_field_and_a_mark(said, shown):
     assert linked(said, BOATS) == shown
+
+
+def test_an_operator_that_ends_what_people_say_for_another_is_not_said():
+    draft = SchemaField("draft", "number", {"between": "within"}, ("draft",), operator_hints={"de": "within"})
+    schema = minify(answer_schema([draft]))
+    assert linked("draft de 3 \u00e0 4", schema) == "draft [draft] de [within] 3 \u00e0 4"
+    assert linked("draft plus de 3", schema) == "draft [draft] plus de [?] 3"
+    assert linked("au-dessus de 3.5", schema) == "au-dessus de [draft] [?] 3.5"
 
 
 @pytest.mark.parametrize(

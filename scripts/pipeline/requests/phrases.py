@@ -100,6 +100,12 @@ def _any_between(places: list[int], start: int, end: int) -> bool:
     return first < len(places) and places[first] < end
 
 
+def _ends_one_of(spans: list[tuple[int, int]], found: re.Match[str]) -> bool:
+    """Whether a phrase is the end of one of these words, in order: "de" of "plus de"."""
+    at = bisect_left(spans, found.span()) - 1
+    return at >= 0 and spans[at][0] < found.start() and found.end() == spans[at][1]
+
+
 class Found(NamedTuple):
     """A phrase of a schema in a request, and the field that it names, if any."""
 
@@ -129,7 +135,10 @@ class Phrases(list[Found]):
         self.values = self.days | {
             match.start() for match in re.finditer(VALUE, self.text) if match.start() not in timed
         }
+        compared = [match.span("said") for match in comparing().finditer(self.text)]
         for match in glossary.said.finditer(self.text):
+            if match["said"] and _ends_one_of(compared, match):
+                continue
             if match["said"] and match.start() not in timed and match.end() - 1 not in timed:
                 phrase = glossary.phrases.get(match["said"]) or glossary.phrases[folded(match["said"])]
                 self.append(Found(*match.span(), phrase, glossary.fields.get(phrase)))
