@@ -193,6 +193,9 @@ BOATS = minify(
         ("steel, 4 or less then 6 or more", "steel [hull eq steel], [berths] [?] 4 or less then [step] 6 or more [berths min]"),
         ("flag among greek, 4 or less", "flag [flag] among [anyOf] greek [greek], [berths] [?] 4 or less"),
         ("berths is 4 or less", "berths [berths] is [?] 4 or less"),
+        ("berths is more than 4", "berths [berths] is more than [?] 4"),
+        ("berths is under a 4", "berths [berths] is [eq] under a 4"),
+        ("berths is at least 4", "berths [berths] is at least [min] 4"),
         ("berths is 4 persons or less only", "berths [berths] is [?] 4 persons or less only"),
         ("4 berths or less", "[berths] [?] 4 berths or less"),
         # not where its field has it, or it may belong to something else

@@ -207,12 +207,16 @@ def _asked_by(said: str, operators: Iterable[str]) -> list[str]:
 
 
 def _says_more(entry: Named, found: Phrases, index: int) -> bool:
-    """Whether the value behind "is" at this index says what its field lacks: "is 20 or less", "is red or blue"."""
+    """Whether what stands behind "is" at this index says what its field lacks: "is 20 or less", "is more than 20", "is
+    red or blue"."""
     one, value = found[index], found.next(index)
     if entry.operators[one.phrase] != entry.aliases.get("equals"):
         return False
-    if limit := limiting().match(found.text, SPACES.match(found.text, one.end).end()):
+    start = SPACES.match(found.text, one.end).end()
+    if limit := limiting().match(found.text, start):
         return entry.lacks(*_asked_by(limit["said"], LIMITS))
+    if compared := comparing().match(found.text, start):
+        return compared.end() in found.values and entry.lacks(*_asked_by(compared["said"], COMPARING))
     return bool(value and value.phrase in entry.values) and _lacks_list(entry, found, index + 1)
 
 
