@@ -158,7 +158,7 @@ def test_an_operator_that_its_field_does_not_have_has_the_field_and_a_mark_behin
 BOATS = minify(
     answer_schema(
         [
-            SchemaField("hull", "enum", {"equals": "eq", "not_in": "noneOf"}, ("hull",), ("steel", "wood", "glass"), {},
+            SchemaField("hull", "enum", {"equals": "eq", "not_in": "noneOf"}, ("hull",), ("steel", "wood", "glass"), {"under paint": "glass"},
                         {"is": "eq", "neither": "noneOf"}),
             SchemaField("flag", "enum", {"in": "anyOf"}, ("flag",), ("greek", "dutch"), {}, {"among": "anyOf", "or": "anyOf"}),
             SchemaField("sail", "enum", {"equals": "is", "in": "among"}, ("sail",), ("main", "jib"), {}, {"is": "is"}),
@@ -178,6 +178,7 @@ BOATS = minify(
         ("greek, steel and wood", "greek [greek], [hull] [?] steel [steel] and wood [wood]"),
         ("hull is steel or wood", "hull [hull] is [?] steel [steel] or wood [wood]"),
         ("hull is greek, steel or wood", "hull [hull] is [eq] greek [greek], steel [steel] or wood [wood]"),
+        ("hull is under paint or wood", "hull [hull] is [?] under paint [glass] or wood [wood]"),
         ("hull is of steel or wood", "hull [hull] is of [?] steel [steel] or wood [wood]"),
         ("is steel or wood", "is [hull] [?] steel [steel] or wood [wood]"),
         ("greek or dutch then steel", "greek [flag anyOf greek] or dutch [dutch] then [step] steel [hull eq steel]"),

@@ -215,8 +215,8 @@ def _says_more(entry: Named, found: Phrases, index: int) -> bool:
     start = SPACES.match(found.text, one.end).end()
     if limit := limiting().match(found.text, start):
         return entry.lacks(*_asked_by(limit["said"], LIMITS))
-    if compared := comparing().match(found.text, start):
-        return compared.end() in found.values and entry.lacks(*_asked_by(compared["said"], COMPARING))
+    if (compared := comparing().match(found.text, start)) and compared.end() in found.values:
+        return entry.lacks(*_asked_by(compared["said"], COMPARING))
     return bool(value and value.phrase in entry.values) and _lacks_list(entry, found, index + 1)
 
 
