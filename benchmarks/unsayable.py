@@ -37,7 +37,7 @@ LIMITS = {
 }  # fmt: skip
 SEVERAL = {"en": "{v} or {w}", "fr": "{v} ou {w}"}
 IS = {"en": "is", "fr": "est"}
-PLACES = {"left out": "{c}", "behind the number": "{c} {f}", "before": "{f} {c}"}
+PLACES = {"left out": "{c}", "behind the number": "{c} {f}", "before": "{f} {c}", "before, is": "{f} {i} {c}"}
 
 
 def requests_of(schema_row: dict[str, Any], rng: random.Random) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -58,10 +58,11 @@ def requests_of(schema_row: dict[str, Any], rng: random.Random) -> Iterator[tupl
     numbers = [entry for entry in fields if entry["type"] in ("integer", "number")]
     for entry in numbers if len(numbers) == 1 else ():
         for canonical in COMPARISONS.keys() - entry["operators"].keys():
-            for language, said in COMPARISONS[canonical].items():
-                compared = said.format(n=rng.randrange(3, 900))
+            for language, words in COMPARISONS[canonical].items():
+                compared = words.format(n=rng.randrange(3, 900))
                 for place, form in PLACES.items():
-                    yield f"compared, field {place}", form.format(c=compared, f=entry["words"][language]), entry
+                    said = form.format(c=compared, f=entry["words"][language], i=IS[language])
+                    yield f"compared, field {place}", said, entry
         for canonical in LIMITS.keys() - entry["operators"].keys():
             for language, said in LIMITS[canonical].items():
                 limit = said.format(n=rng.randrange(3, 900))
