@@ -34,6 +34,14 @@ def test_this_process_works_where_forks_would_leave_most_threads_idle(two_thread
     assert made == [(os.getpid(), threads)] * jobs
 
 
+def test_this_process_works_where_no_other_can_be_started(two_threads, monkeypatch):
+    def refused() -> None:
+        raise BlockingIOError("Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", refused)
+    assert list(in_forks(lambda job: os.getpid(), [1, 2])) == [os.getpid()] * 2
+
+
 def test_what_a_user_can_mend_is_said_as_it_was(two_threads):
     def work(job: int) -> int:
         if job == 1:

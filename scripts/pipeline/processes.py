@@ -44,8 +44,8 @@ def in_forks(work: Callable[[Any], Any], jobs: list[Any]) -> Iterator[Any]:
 
     For work on a CPU between whose products much is done one after the other: there a second thread waits, a second
     process does not. Forks have what is in memory, a model say, once; results are pickled. Where there are few jobs or
-    many cores this process does the work, since a fork has no second thread (OpenMP's do not survive it). Raises
-    UserError where a process is killed.
+    many cores, or no process can be started, this one does the work: a fork has one thread (OpenMP's do not survive
+    it). Raises UserError where a process is killed.
     """
     import torch
 
@@ -59,7 +59,12 @@ def in_forks(work: Callable[[Any], Any], jobs: list[Any]) -> Iterator[Any]:
         collate_fn=lambda made: made, generator=torch.Generator(),
     )  # fmt: skip
     try:
-        for result in loader:
+        results = iter(loader)
+    except OSError:  # no semaphores on this machine, or no more processes
+        yield from map(work, jobs)
+        return
+    try:
+        for result in results:
             if isinstance(result, UserError):
                 raise result
             yield result
