@@ -3,8 +3,8 @@
 Exceptions ("all but weak") of fields that take none, several values ("weak or old") of fields that take one, and
 comparisons ("under 20", "20 or less") of the only field that takes numbers, which does not compare so: without the
 field, with it before, and comparisons with it behind the number. The seen and unseen schemas of each output root are
-asked, in English and French, of the SFT adapter of its run. By kind it prints how many of the
-answers are refusals, and how many are right to the letter; as the last line one JSON object.
+asked, in English and French, of the SFT adapter of its run. By kind it prints how many of the answers are refusals, and
+how many are right to the letter; as the last line one JSON object.
 
     uv run python benchmarks/unsayable.py outputs/seed42 outputs/seed43
 """

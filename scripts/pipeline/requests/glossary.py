@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from pipeline.requests.reading import (
     LEFT_ALONE,
+    NOTHING,
     WORD,
     Spelling,
     folded,
@@ -57,7 +58,7 @@ class Named:
     def any_operator(self) -> re.Pattern[str]:
         """What is said for any of the operators, but what people say for exceptions anyway: "all lots except"."""
         said = sorted(self.operators.keys() - {*said_for_operators()["not_equals"]}, key=len, reverse=True)
-        return re.compile(rf"(?:{'|'.join(map(re.escape, said)) or '(?!)'})(?!\w)")
+        return re.compile(rf"(?:{'|'.join(map(re.escape, said)) or NOTHING})(?!\w)")
 
     def lacks(self, *canonical: str) -> bool:
         """Whether none of its operators is one of these; not where one of them has a name that is not known."""
@@ -214,13 +215,13 @@ def glossary_of(
         entry.operators = _common(entry) | entry.operators
     of_fields = ({*entry.operators, *entry.values, *entry.truths} for entry in named.values())
     phrases = {*fields, *steps}.union(*of_fields) - {""}
-    longest_first = "|".join(map(_as_typed, sorted(phrases, key=len, reverse=True))) or "(?!)"
+    longest_first = "|".join(map(_as_typed, sorted(phrases, key=len, reverse=True))) or NOTHING
     called = names.names if names else {phrase: entry.name for phrase, entry in fields.items() if not entry.is_truth}
     small = prepositions() if names else ()
     parts = _parts_of(called, small, {*phrases, *([names.title] if names else [])} - {*called})
-    any_part = "|".join(map(_as_typed, sorted(parts, key=len, reverse=True))) or "(?!)"
+    any_part = "|".join(map(_as_typed, sorted(parts, key=len, reverse=True))) or NOTHING
     of_values = {said for said in said_around()["is"] if " " in said} - phrases if names else ()
-    around = rf"(?<!\w)(?:{'|'.join(map(_as_typed, sorted(of_values)))})(?!\w)" if of_values else "(?!)"
+    around = rf"(?<!\w)(?:{'|'.join(map(_as_typed, sorted(of_values)))})(?!\w)" if of_values else NOTHING
     return Glossary(
         fields,
         list(named.values()),

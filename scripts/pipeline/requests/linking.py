@@ -236,7 +236,7 @@ def _asked_alone(found: Phrases, index: int) -> Named | None:
         return None
     start = one.start
     if SPACES.match(found.text, one.end).end() not in found.values:
-        is_limit = canonical_names().get(entries[0].operators[one.phrase]) in ("at_least", "at_most")
+        is_limit = canonical_names().get(entries[0].operators[one.phrase]) in LIMITS
         if not is_limit or not (value := COUNTED.search(found.before(start))):
             return None
         start -= len(value[0])

@@ -16,7 +16,7 @@ from pipeline.paths import CALENDAR, OPERATORS, READING
 from pipeline.requests.calendar import days_said, today_line
 from pipeline.requests.linking import MISSING, speaks_of_nothing, spellings_said
 from pipeline.requests.outline import outline
-from pipeline.requests.reading import with_notes
+from pipeline.requests.reading import Note, with_notes
 from pipeline.schemas.dsl import SchemaField, answer_schema
 from pipeline.schemas.json_text import minify
 
@@ -53,9 +53,9 @@ def with_links(schema: Any, query: str, today: date) -> str:
     days, text = days_said(query, today), minify(schema)
     notes = [*days, *spellings_said(query, text, days)]
     named, unnamed = outline(query, text, notes)
-    request = with_notes(query, unnamed)
     if not notes and speaks_of_nothing(query, text):
-        request = f"[{MISSING}] {request}"
+        unnamed = [Note(0, 0, MISSING)]
+    request = with_notes(query, unnamed)
     return f"{request}{NAMED}{named}" if named else request
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from pipeline.errors import UserError
 from pipeline.paths import LANGUAGE, OPERATORS
 from pipeline.requests.calendar import book, periods, read_day, weekday_names
-from pipeline.requests.reading import one_edit_apart
+from pipeline.requests.reading import NOTHING, one_edit_apart
 from pipeline.schemas.dsl import operators, program, refusal_of
 from pipeline.words import read_words
 
@@ -249,7 +249,7 @@ class Speaker:
         kind = entry["type"]
         if kind in ("enum", "boolean"):
             words = sorted((known["words"][self.language].lower() for known in entry["values"]), key=len, reverse=True)
-            return "|".join(map(re.escape, words)) or r"(?!)"
+            return "|".join(map(re.escape, words)) or NOTHING
         if kind == "text":
             return QUOTED
         return self._date if kind == "date" else NUMBER
