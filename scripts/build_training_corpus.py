@@ -42,9 +42,10 @@ def corpus_rows(
     }
     bar: Progress | None = None
     for row in read_jsonl(layout.dataset, "generate_dataset.py"):
+        bar = bar or Progress(sum(1 for _ in layout.dataset.open("rb")), "rows read")
+        bar.update()
         if row["split"] not in SPLITS:
             continue
-        bar = bar or Progress(sum(1 for _ in layout.dataset.open("rb")), "rows")
         if row["schema_id"] not in schemas:
             raise UserError(
                 f"{layout.dataset}: row {row['row_id']} names schema {row['schema_id']}, which {layout.schemas} lacks; run generate_dataset.py again"
@@ -52,7 +53,6 @@ def corpus_rows(
         prompt = render_prompt(schemas[row["schema_id"]], row["query"], row["current_date"])
         completion = render_completion(row["ast"])
         length = len(renderer.prompt(prompt)) + len(renderer.answer(completion))
-        bar.update()
         if length > max_seq_length:
             dropped.append((row["row_id"], length))
             continue

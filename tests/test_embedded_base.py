@@ -18,7 +18,7 @@ from pipeline.embedded_base.made_up_language import Manner, known_words, separat
 from pipeline.embedded_base.made_up_schemas import ANDS, LINKS
 from pipeline.errors import UserError
 from pipeline.paths import EMBEDDED_BASE
-from pipeline.requests.linking import MISSING
+from pipeline.requests.lacking import MISSING
 from pipeline.schemas.dsl import reason_of
 from pipeline.schemas.names import words_of
 from pipeline.teachers.language import phrase_book

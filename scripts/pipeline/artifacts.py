@@ -214,8 +214,7 @@ def locked(root: Path, stage: str, *, several: bool = False) -> Iterator[None]:
     Only a stage that says so (`several`) may be started as several processes.
 
     The owner is the runner that set DATASET_GENERATOR_CHAIN to its process id, else the launcher of several processes,
-    else this process. The lock of a
-    process that is gone counts for nothing.
+    else this process. The lock of a process that is gone counts for nothing.
     """
     import psutil
     from filelock import FileLock

@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from pipeline.requests.calendar import annotated, book, periods, written_span
-from pipeline.requests.linking import MISSING
+from pipeline.requests.lacking import MISSING
 from pipeline.schemas.dsl import SchemaField, operators, operators_for, refusal, suggestion_of
 from pipeline.schemas.names import STYLES, name_in_style
 from pipeline.teachers.made_up_words import LETTERS, NUCLEI, ONSETS, Words

@@ -65,10 +65,15 @@ class Named:
         known = {*self.operators.values()} <= {*self.aliases.values()}
         return known and self.aliases.keys().isdisjoint(canonical)
 
-    def whole(self, canonical: str) -> str:
-        """How a whole condition with this operator begins, or "" where the field does not have it under a known
-        name."""
-        return f"{self.name} {self.aliases[canonical]}" if canonical in self.aliases else ""
+    @property
+    def takes_listed(self) -> bool:
+        """Whether it takes values that its schema lists, and no others."""
+        return bool(self.values) and not (self.is_truth or self.is_text or self.is_number or self.is_date)
+
+    def whole(self, *canonical: str) -> str:
+        """How a whole condition begins with the first of these operators that the field has under a known name, or
+        ""."""
+        return next((f"{self.name} {self.aliases[name]}" for name in canonical if name in self.aliases), "")
 
 
 @dataclass
@@ -77,7 +82,8 @@ class Glossary:
     step.
 
     `phrases` has all of them by how they are written with their accents and without, `truths` as in `Names`; `parts`
-    are words of one field's phrases alone, each with one of them: "queen" of "queen age".
+    are words of one field's phrases alone, each with one of them: "queen" of "queen age". `words` are those of all
+    fields' phrases, each with the names of the fields.
     """
 
     fields: dict[str, Named]
@@ -88,6 +94,7 @@ class Glossary:
     spelling: Spelling
     truths: set[str]
     parts: dict[str, str]
+    words: dict[str, set[str]]
 
 
 class Names(NamedTuple):
@@ -233,10 +240,24 @@ def glossary_of(
         Spelling(
             {word: folded(word) for phrase in sorted(listed) for word in re.findall(WORD, phrase)},
             _read_as_they_are() | {word: word for word in re.findall(WORD, names.title if names else "")},
+            frozenset(
+                folded(word) for entry in named.values() for a in entry.operators for word in re.findall(WORD, a)
+            ),
         ),
         names.truths if names else set(),
         parts | {folded(word): phrase for word, phrase in parts.items()},
+        _words_of({phrase: entry.name for phrase, entry in fields.items()}),
     )
+
+
+def _words_of(called: dict[str, str]) -> dict[str, set[str]]:
+    """The words of phrases (phrase -> name) but for the shortest, each with the names that they are a part of."""
+    of: dict[str, set[str]] = {}
+    for phrase, name in called.items():
+        for word in re.findall(WORD, phrase):
+            if len(word) >= SHORTEST_PART:
+                of.setdefault(word, set()).add(name)
+    return of
 
 
 def _parts_of(called: dict[str, str], small: Collection[str], others: Iterable[str]) -> dict[str, str]:

@@ -26,7 +26,8 @@ from functools import cache, lru_cache, partial
 from operator import attrgetter
 
 from pipeline.requests.calendar import in_digits
-from pipeline.requests.linking import MISSING, truth_next
+from pipeline.requests.lacking import MISSING
+from pipeline.requests.linking import truth_next
 from pipeline.requests.numbers import DIGITS, Numbers, number_follows, number_last
 from pipeline.requests.places import CLOCK, DATE, NUMBER, SPAN, Item, Kind, Place, Way
 from pipeline.requests.reading import (

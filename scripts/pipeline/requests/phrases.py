@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from functools import cache, cached_property
 from typing import NamedTuple
@@ -56,7 +56,7 @@ def _joint_next() -> re.Pattern[str]:
     return re.compile(rf"(?:{any_of('is', 'of')})(?:(?<=')|\s+)")
 
 
-def _said_for_any(operators: Iterable[str]) -> str:
+def said_for_any(operators: Iterable[str]) -> str:
     """What people say for these operators, as a regex."""
     said = {one for name in operators for one in said_for_operators()[name]}
     return "|".join(map(re.escape, sorted(said, key=len, reverse=True))) or NOTHING
@@ -65,7 +65,13 @@ def _said_for_any(operators: Iterable[str]) -> str:
 @cache
 def comparing() -> re.Pattern[str]:
     """What people say before a number or a day to compare with it (the group `said`)."""
-    return re.compile(rf"(?<!\w)(?P<said>{_said_for_any(COMPARING)})\s+")
+    return re.compile(rf"(?<!\w)(?P<said>{said_for_any(COMPARING)})\s+")
+
+
+@cache
+def _compares_next() -> re.Pattern[str]:
+    """As `comparing`, and what people say before a range."""
+    return re.compile(rf"(?<!\w)(?P<said>{said_for_any((*COMPARING, 'between'))})\s+")
 
 
 @cache
@@ -73,7 +79,7 @@ def limiting() -> re.Pattern[str]:
     """A number and what people say behind it to compare with it (the group `said`), a unit between them at most and
     nothing behind it that it may belong to."""
     ends = rf"{_part_ends().pattern}|\s*(?:{any_of('only')})(?!\w)"
-    return re.compile(rf"{NUMBER_BEFORE}(?:{WORD}\s+)?(?P<said>{_said_for_any(LIMITS)})(?!\w)(?={ends})")
+    return re.compile(rf"{NUMBER_BEFORE}(?:{WORD}\s+)?(?P<said>{said_for_any(LIMITS)})(?!\w)(?={ends})")
 
 
 @cache
@@ -119,7 +125,8 @@ class Phrases(list[Found]):
     """The phrases of a schema in a request, in its order, but for what is quoted, in brackets or said `of_time`.
 
     `text` is the request as it is read, `places` where each of its characters stands in the request; `values` are where
-    those begin in the text that no schema lists: dates, numbers and what is quoted; `days` are those of dates.
+    those begin in the text that no schema lists: dates, numbers and what is quoted; `days` are those of dates,
+    `compared` where what follows begins of what people say to compare.
     """
 
     def __init__(self, request: str, glossary: Glossary, of_time: Iterable[Note] = ()) -> None:
@@ -136,6 +143,7 @@ class Phrases(list[Found]):
             match.start() for match in re.finditer(VALUE, self.text) if match.start() not in timed
         }
         compared = [match.span("said") for match in comparing().finditer(self.text)]
+        self.compared = {match.end() for match in comparing().finditer(self.text)}
         for match in glossary.said.finditer(self.text):
             if match["said"] and _ends_one_of(compared, match):
                 continue
@@ -170,12 +178,14 @@ class Phrases(list[Found]):
         if owner:
             joint = _joint_next().match(rest)
             asked = SPACES.match(self.text, end).end() + (joint.end() if joint else 0)
-            compared = comparing().match(self.text, asked)
+            compared = _compares_next().match(self.text, asked)
             said = owner.any_operator.match(rest) or owner.any_operator.match(self.text, asked)
-            said = said or (compared is not None and compared.end() in self.values)
+            if not owner.takes_listed:
+                said = said or (compared is not None and compared.end() in self.values)
+                said = said or _value_next().match(self.text, asked) or _value_next().match(rest)
         else:
-            said = _said_of_property().match(rest)
-        return bool(said or _value_next().match(rest)) and self.nothing_else_before(start)
+            said = _said_of_property().match(rest) or _value_next().match(rest)
+        return bool(said) and self.nothing_else_before(start)
 
     @cached_property
     def counted(self) -> dict[int, Found]:
@@ -187,9 +197,19 @@ class Phrases(list[Found]):
         return found
 
     @cached_property
+    def numbers_before(self) -> dict[int, int]:
+        """Where the numbers begin of fields behind them, by where the field begins."""
+        return {one.start: number for number, one in self.counted.items()}
+
+    @cached_property
     def starts(self) -> list[int]:
         """Where the phrases begin."""
         return [one.start for one in self]
+
+    def covered(self, place: int) -> bool:
+        """Whether a phrase begins at this place or reaches over it."""
+        at = bisect_right(self.starts, place)
+        return at > 0 and place < self[at - 1].end
 
     def before(self, start: int) -> str:
         """The text near before a place."""

@@ -14,7 +14,8 @@ from typing import Any
 from pipeline.artifacts import content_id, file_hash
 from pipeline.paths import CALENDAR, OPERATORS, READING
 from pipeline.requests.calendar import days_said, today_line
-from pipeline.requests.linking import MISSING, speaks_of_nothing, spellings_said
+from pipeline.requests.lacking import MISSING
+from pipeline.requests.linking import speaks_of_nothing, spellings_said
 from pipeline.requests.outline import outline
 from pipeline.requests.reading import Note, with_notes
 from pipeline.schemas.dsl import SchemaField, answer_schema
@@ -30,9 +31,8 @@ REQUEST = "\nRequest: "
 NAMED = "\nNamed: "
 """What stands between a request and what it says of which property."""
 
-RULES_VERSION = 18
-"""Raised where `reading.py`, `calendar.py`, `linking.py`, `numbers.py` or `outline.py` finds other days, spellings or outlines
-for a request than before."""
+RULES_VERSION = 19
+"""Raised where the rules of this room find other days, spellings, lacks or outlines for a request than before."""
 
 
 def render_prompt(schema: dict[str, Any], query: str, current_date: str) -> list[dict[str, str]]:

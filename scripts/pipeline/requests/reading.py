@@ -24,6 +24,8 @@ NOTHING = "(?!)"
 """What no text matches, as a regex."""
 SHORTEST_MENDED = 6
 """Letters of the shortest words of which one is read as the other; too many shorter ones are near each other."""
+SHORTEST_SURE = 5
+"""Letters of the shortest words of operators that are mended."""
 SHORTEST_SINGULAR = 3
 """Letters of the shortest words whose plural is read as them."""
 SHORTEST_STEM = 4
@@ -203,11 +205,13 @@ def _stems(word: str) -> frozenset[tuple[str, int]]:
 class Spelling:
     """Words in lower case that requests are to have, each with how it is written without accents.
 
-    `read_as` is what each word of requests so far is read as.
+    `read_as` is what each word of requests so far is read as; `sure` are words without accents that a slip of the
+    finger makes of others from SHORTEST_SURE letters on.
     """
 
     words: dict[str, str]
     read_as: dict[str, str] = field(default_factory=dict)
+    sure: frozenset[str] = frozenset()
 
     def read(self, word: str) -> str:
         """A word in lower case, or the one of these that it is but for accents, the ending of another form or a typing
@@ -216,8 +220,9 @@ class Spelling:
             return word
         if word not in self.read_as:
             plain = folded(word)
-            near = {spelled for spelled in self.words.values() if is_form_of(plain, spelled)}
-            meant = {plain} & {*self.words.values()} or near
+            near = {known for known in self.words.values() if is_form_of(plain, known, sure=known in self.sure)}
+            plural = {known for known in near if _is_plural(plain, known)}
+            meant = {plain} & {*self.words.values()} or plural or near
             known = [known for known, spelled in self.words.items() if {spelled} == meant]
             self.read_as[word] = known[0] if known else word
         return self.read_as[word]
@@ -233,12 +238,18 @@ class Spelling:
         return read + text[at:], [*places, *range(at, len(text) + 1)]
 
 
-def is_form_of(word: str, known: str) -> bool:
-    """Whether a word without accents is another form of a known one, or that one with a typing mistake."""
-    if min(len(word), len(known)) >= SHORTEST_MENDED and one_edit_apart(word, known):
+def _is_plural(word: str, known: str) -> bool:
+    return len(known) >= SHORTEST_SINGULAR and word in (f"{known}s", f"{known}x")
+
+
+def is_form_of(word: str, known: str, *, sure: bool = False) -> bool:
+    """Whether a word without accents is another form of a known one, or that one with a typing mistake; of one that is
+    `sure` to be meant a slip is enough: the first letter is right, and none is another one."""
+    shortest = min(len(word), len(known))
+    is_slip = sure and word[0] == known[0] and (len(word) != len(known) or sorted(word) == sorted(known))
+    if shortest >= (SHORTEST_SURE if is_slip else SHORTEST_MENDED) and one_edit_apart(word, known):
         return True
-    is_plural = len(known) >= SHORTEST_SINGULAR and word in (f"{known}s", f"{known}x")
-    return is_plural or not _stems(word).isdisjoint(_stems(known))
+    return _is_plural(word, known) or not _stems(word).isdisjoint(_stems(known))
 
 
 class Note(NamedTuple):

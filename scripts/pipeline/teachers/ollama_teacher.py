@@ -17,7 +17,7 @@ from typing import Any
 from pipeline.artifacts import content_id
 from pipeline.errors import UserError
 from pipeline.paths import REQUEST_STYLES, Layout
-from pipeline.requests.linking import MISSING
+from pipeline.requests.lacking import MISSING
 from pipeline.schemas.dsl import FIELD_TYPES, MOST_SUGGESTED, problem_of, reason_of
 from pipeline.schemas.json_text import minify
 from pipeline.schemas.rewrite import to_format
@@ -27,9 +27,10 @@ from pipeline.words import read_words
 
 LANGUAGES = {"en": "English", "fr": "French"}
 SHARED_RULES = f"""- Brackets behind words of the request hold what rules found for them: days (one, or the first and last of a time
-  span), a spelling of the schema, a condition or its beginning where the request leaves the field out, or {MISSING} where a
-  field is said with words that the schema does not list for its operators, or, before the request, where it has no words
-  of the schema: they may mean something of it all the same. Where brackets do not fit the request, the request counts.
+  span), a spelling of the schema, a condition or its beginning where the request says it in another order, or {MISSING}
+  where words that the schema does not list stand for a field, an operator or a value, or, before the request, where it
+  has no words of the schema: they may mean something of it all the same. Where brackets do not fit the request, the
+  request counts.
 - Refuse where the request needs what the schema cannot express. The reason is "{reason_of("field")}",
   "{reason_of("value", "FIELD")}" or "{reason_of("operator", "FIELD")}", the suggestion the first {MOST_SUGGESTED} that there
   are of the kind, separated by ", "."""
