@@ -239,10 +239,9 @@ def values_before(found: Phrases, index: int) -> list[int]:
         values.insert(0, values[0] - (1 if found[values[0] - 1].phrase in own.values else 2))
     first, last = found[values[0]], found.last(values[0])
     is_asked = last is not None and last.phrase in own.operators and found.adjoin(last, first.start)
-    is_more = (
-        is_asked or value_follows(found, index) or asking(found, index) or found.field_waits(values[0], first.start)
-    )
-    return [] if is_more or not own.whole(*(("in",) if len(values) > 1 else ("equals", "in"))) else values
+    is_more = is_asked or value_follows(found, index) or asking(found, index)
+    is_more = is_more or found.field_waits(values[0], first.start)
+    return [] if is_more or not own.whole_of(len(values) > 1) else values
 
 
 def is_listed_with(entry: Named, found: Phrases, index: int, step: int) -> bool:

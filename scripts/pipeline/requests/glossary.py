@@ -75,6 +75,10 @@ class Named:
         ""."""
         return next((f"{self.name} {self.aliases[name]}" for name in canonical if name in self.aliases), "")
 
+    def whole_of(self, several: bool) -> str:
+        """How a condition begins that says which value it is, or which of several."""
+        return self.whole("in") if several else self.whole("equals", "in")
+
 
 @dataclass
 class Glossary:

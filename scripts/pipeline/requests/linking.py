@@ -88,7 +88,10 @@ def spellings_said(request: str, schema: str | Glossary, of_time: Iterable[Note]
     found = Phrases(request, glossary, of_time)
     lacking = lacks(found)
     unread = {at for lack in lacking for at in lack.unread}
-    spellings = [None if one.start in unread else _spelling(found, index) for index, one in enumerate(found)]
+    led = _before_their_fields(found)
+    spellings = [
+        None if one.start in unread else led.get(index) or _spelling(found, index) for index, one in enumerate(found)
+    ]
     ends = _ends_unsaid(found, spellings)
     notes = [
         Note(*_told_at(found, index), spelling, "," if index in ends else "")
@@ -134,15 +137,22 @@ def _spelling(found: Phrases, index: int) -> str | None:
         return f"{entry.name} {entry.operators[phrase]}"
     if (entry := field_left_out(found, index)) is not None:
         return _whole(entry, found, index)
-    if (after := found.beside(index)[1]) is not None and index in (values := values_before(found, after)):
-        own = found[after].owner
-        whole = own.whole("in") if len(values) > 1 else own.whole("equals", "in")
-        return f"{whole} {own.values[phrase]}" if index == values[0] else own.values[phrase]
     near = [found[at].owner for at in found.beside(index) if at is not None]
     for entry in [*near, *found.glossary.named]:
         if phrase in entry.values or phrase in entry.truths:
             return entry.values.get(phrase) or entry.truths[phrase]
     return None
+
+
+def _before_their_fields(found: Phrases) -> dict[int, str]:
+    """What stands for values right before their field, by their index: the whole condition for the first of them."""
+    spellings: dict[int, str] = {}
+    for field in found.fields:
+        values, own = values_before(found, field), found[field].owner
+        spellings |= {index: own.values[found[index].phrase] for index in values}
+        if values:
+            spellings[values[0]] = f"{own.whole_of(len(values) > 1)} {spellings[values[0]]}"
+    return spellings
 
 
 def _named(own: Named, found: Phrases, index: int) -> str | None:
@@ -216,7 +226,7 @@ def _whole(entry: Named, found: Phrases, index: int) -> str:
         whole = "" if several else entry.whole("not_equals")
         whole = whole or entry.whole("not_in")
     else:
-        whole = entry.whole("in") if several else entry.whole("equals", "in")
+        whole = entry.whole_of(several)
     return f"{whole} {value}" if whole else value
 
 
