@@ -445,6 +445,18 @@ CELLAR = answer_schema(
         # an operator behind a word of the name of one of the fields that have it
         ("estate containing \"clos\"", "estate [estate] containing [has] \"clos\""),
         ("its bottle between 3 and 20", "its bottle between [price within] 3 and 20"),
+        ('its bottle is "a"', 'its bottle [?] is "a"'),
+        ("red from 3", "red [kind anyOf red] from 3"),
+        # an operator of the next field, behind a condition that has its value
+        ('estate "x" at least 3 years of age', 'estate [estate eq] "x" at least [years min] 3 years of age'),
+        ('estate "x" at least 3 and years of age over 4',
+         'estate [estate eq] "x" at least 3 and years of age [years] over [over] 4'),
+        ('at least "x" years of age', 'at least "x" years of age [years]'),
+        ("from at most 3 bottle price", "from at most [price upTo] 3 bottle price"),
+        ("20 bottle price: 30", "20 bottle price [price eq]: 30"),
+        ("bottle price from 3 to 20 at most", "bottle price [price] from [within] 3 to 20 at most [upTo]"),
+        ("4 years of age with 5 or more", "4 years of age [years] with 5 or more [min]"),
+        ("bottle price over 3 years of age", "bottle price [price] over [?] 3 years of age [years]"),
         # what was done before or on a day, which is no name
         ("sold before 3 may 2024", "sold before [saleDate until] 3 may 2024 [2024-05-03]"),
         ("port bought on 3 may 2024", "port [kind anyOf port], bought on [saleDate day] 3 may 2024 [2024-05-03]"),

@@ -81,7 +81,7 @@ def asked(found: Phrases, index: int) -> int | None:
     free = free or not found.field_waits(index, found[index].start)
     if free and after is not None and phrase in (own := found[after].owner).operators:
         joins = index > 0 and found[index - 1].phrase in own.values and is_listed_with(own, found, index - 1, 1)
-        if joins or is_said_next(own.operators, found, index) or _lacks_range(own, found, index):
+        if joins or _lacks_range(own, found, index):
             return None
         between = found.text[found[index].end : found[after].start]
         value = re.search(VALUE, between)
@@ -129,7 +129,7 @@ def counts_again(found: Phrases, index: int) -> bool:
     minutes"."""
     before, number = found.beside_in_step(index)[0], found.numbers_before.get(found[index].start)
     is_same = before is not None and found[before].owner is found[index].owner
-    return is_same and number is not None and number > found[before].end and not asking(found, index)
+    return is_same and number is not None and not asking(found, index)
 
 
 def asked_by(said: str, operators: Iterable[str]) -> list[str]:
@@ -171,10 +171,11 @@ def asked_alone(found: Phrases, index: int) -> Named | None:
     if value not in found.values:
         counted = COUNTED.search(found.before(start))
         start = value = start - len(counted[0]) if counted else start
-        entries = [e for e in entries if counted and canonical.get(e.operators[one.phrase]) in LIMITS]
+        entries = [entry for entry in entries if canonical.get(entry.operators[one.phrase]) in LIMITS]
+    entries = [entry for entry in entries if fits(entry, found, value)]
     word = WORD_LAST.search(found.before(found.end_before(start)))
     names = found.glossary.words.get(word[0], ()) if word else ()
-    called = [entry for entry in entries if entry.name in names and fits(entry, found, value)]
+    called = [entry for entry in entries if entry.name in names]
     if (len(called) != 1 and len(entries) != 1) or found.field_waits(index, start):
         return None
     if len(called) == 1:
