@@ -135,6 +135,8 @@ LOTS = minify(
         ("lot kind except books", "lot kind [kind] except [?] books [book]"),
         # that takes lists alone, or what may mean one under a name that is not known
         ("all but torn", "all but torn [state noneOf torn]"),
+        ("none of torn", "none of torn [state noneOf torn]"),
+        ("torn, clean", "[state] [?] torn [torn], clean [clean]"),
         ("all but anna", "all but anna [anna]"),
         # comparisons, alone
         ("under 20", "under [price] [?] 20"),
@@ -393,6 +395,8 @@ def test_what_no_field_or_none_of_its_values_is_called_has_a_mark(said, shown):
         ("colony strength: weak or old", "colony strength [strength anyOf]: weak [weak] or old [old]"),
         ("above 3 queen age", "above [queenAge above] 3 queen age"),
         ("above 3 queen age above 4", "above [queenAge above] 3 queen age [queenAge] above [above] 4"),
+        ("weak colony strength old", "weak [weak] colony strength [strength is] old [old]"),
+        ("weak colony strength is old", "weak [weak] colony strength [strength] is [is] old [old]"),
         ("is not weak colony strength", "is not [strength isNot] weak [weak] colony strength"),
         ("queen age weak colony strength", "queen age [queenAge] weak [weak] colony strength [strength]"),
     ],
@@ -456,6 +460,10 @@ CELLAR = answer_schema(
         ("20 bottle price: 30", "20 bottle price [price eq]: 30"),
         ("bottle price from 3 to 20 at most", "bottle price [price] from [within] 3 to 20 at most [upTo]"),
         ("4 years of age with 5 or more", "4 years of age [years] with 5 or more [min]"),
+        ("bottle price 20 at most from 3 to 4", "bottle price [price] 20 at most [upTo] from [within] 3 to 4"),
+        ("years min 3 years of age", "years [years] min [min] 3 years of age"),
+        ("wines under 3 years of age", "wines under [years] [?] 3 years of age"),
+        ("bottle price wax above 3", "bottle price [price] wax above [?] 3"),
         ("bottle price over 3 years of age", "bottle price [price] over [?] 3 years of age [years]"),
         # what was done before or on a day, which is no name
         ("sold before 3 may 2024", "sold before [saleDate until] 3 may 2024 [2024-05-03]"),
@@ -474,6 +482,12 @@ CELLAR = answer_schema(
 )  # fmt: skip
 def test_what_people_leave_out_is_told_where_one_field_alone_can_be_meant(said, shown):
     assert with_links(CELLAR, said, date(2024, 6, 12)) == shown
+
+
+def test_a_number_of_a_field_whose_operators_nobody_knows_stays_before_it():
+    assert (
+        linked("3 eggs", minify(answer_schema([SchemaField("eggs", "integer", {"equals": "zorp"})]))) == "3 eggs [eggs]"
+    )
 
 
 def test_of_two_words_that_a_plural_may_be_of_it_is_that_of_the_nearer():

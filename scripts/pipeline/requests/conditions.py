@@ -128,8 +128,7 @@ def counts_again(found: Phrases, index: int) -> bool:
     """Whether a number stands before the field at this index that the same field before it has: "delays over 30
     minutes"."""
     before, number = found.beside_in_step(index)[0], found.numbers_before.get(found[index].start)
-    is_same = before is not None and found[before].owner is found[index].owner
-    return is_same and number is not None and not asking(found, index)
+    return before is not None and found[before].owner is found[index].owner and number is not None
 
 
 def asked_by(said: str, operators: Iterable[str]) -> list[str]:
@@ -238,10 +237,8 @@ def values_before(found: Phrases, index: int) -> list[int]:
     values = [at]
     while is_listed_with(own, found, values[0], -1):
         values.insert(0, values[0] - (1 if found[values[0] - 1].phrase in own.values else 2))
-    first, last = found[values[0]], found.last(values[0])
-    is_asked = last is not None and last.phrase in own.operators and found.adjoin(last, first.start)
-    is_more = is_asked or value_follows(found, index) or asking(found, index)
-    is_more = is_more or found.field_waits(values[0], first.start)
+    is_more = value_follows(found, index) or asking(found, index)
+    is_more = is_more or found.field_waits(values[0], found[values[0]].start)
     return [] if is_more or not own.whole_of(len(values) > 1) else values
 
 
