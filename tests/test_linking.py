@@ -443,6 +443,7 @@ CELLAR = answer_schema(
         ("bottle price is 20 at most", "bottle price [price] is [eq] 20 at most [upTo]"),
         ("a price of 20", "a price [price eq] of 20"),
         ("bottle price from 3 to 20", "bottle price [price] from [within] 3 to 20"),
+        ("bottle price 3 up 20 between", "bottle price [price] 3 up 20 between [within]"),
         ("bottle price from 3", "bottle price [price] from [?] 3"),
         ("red of 20", "red [kind anyOf red] of 20"),
         ("red between 3 and 20 euros", "red [kind anyOf red], between [price within] 3 and 20 euros"),

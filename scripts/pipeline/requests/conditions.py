@@ -16,6 +16,8 @@ COUNTED = re.compile(rf"{NUMBER_BEFORE}(?:{WORD}\s+)?$")
 """A number and what it counts, before an operator ("200 minutes or less")."""
 JOINT = re.compile(r"[\s,/&+]*(?:(?<=\s)\w{1,3}\s+)?")
 """What stands between two values of a list: signs, a short word ("or", "et")."""
+RANGE = re.compile(r"\d(?:[\d.,]*\d)?(?:\s*-\s*|(?:\s+[^\s\d,;]+){1,2}\s+)\d")
+"""Two numbers or days, with a word and maybe a unit between them, as behind "between"."""
 WORD_LAST = re.compile(rf"{WORD}$")
 
 
@@ -37,13 +39,6 @@ def excepting() -> re.Pattern[str]:
 def alternative() -> re.Pattern[str]:
     """What joins values of which each is meant."""
     return re.compile(rf"[\s,/&+]*(?:(?<=\s)(?:{any_of('and', 'or')})\s+)?")
-
-
-@cache
-def _range() -> re.Pattern[str]:
-    """Two numbers or days, maybe with a unit between them, as behind "between"."""
-    between = rf"\s*(?:-|(?<=\s)(?:{any_of('and', 'to', 'at')})(?=\s))\s*"
-    return re.compile(rf"\d(?:[\d.,]*\d)?(?:\s+{WORD})?{between}\d")
 
 
 @cache
@@ -81,7 +76,7 @@ def asked(found: Phrases, index: int) -> int | None:
     free = free or not found.field_waits(index, found[index].start)
     if free and after is not None and phrase in (own := found[after].owner).operators:
         joins = index > 0 and found[index - 1].phrase in own.values and is_listed_with(own, found, index - 1, 1)
-        if joins or _lacks_range(own, found, index):
+        if joins or is_said_next(own.operators, found, index) or _lacks_range(own, found, index):
             return None
         between = found.text[found[index].end : found[after].start]
         value = re.search(VALUE, between)
@@ -186,13 +181,14 @@ def asked_alone(found: Phrases, index: int) -> Named | None:
 
 def a_range_at(found: Phrases, end: int) -> bool:
     """Whether two values follow behind this place, as those of a range do."""
-    return _range().match(found.text, SPACES.match(found.text, end).end()) is not None
+    return RANGE.match(found.text, SPACES.match(found.text, end).end()) is not None
 
 
 def _lacks_range(entry: Named, found: Phrases, index: int) -> bool:
-    """Whether the operator at this index is that of a range of which no more than one end is said: "de" of "de 5"."""
+    """Whether one value alone stands behind the operator of a range at this index: "de" of "de 5"."""
     one = found[index]
-    return canonical_names().get(entry.operators[one.phrase]) == "between" and not a_range_at(found, one.end)
+    is_one = SPACES.match(found.text, one.end).end() in found.values and not a_range_at(found, one.end)
+    return is_one and canonical_names().get(entry.operators[one.phrase]) == "between"
 
 
 def fits(entry: Named, found: Phrases, place: int) -> bool:
