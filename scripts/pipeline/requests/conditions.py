@@ -71,12 +71,12 @@ def asked(found: Phrases, index: int) -> int | None:
     """
     phrase, (before, after) = found[index].phrase, found.beside_in_step(index)
     if before is not None and phrase in (own := found[before].owner).operators:
-        return None if _says_more(own, found, index) or _lacks_range(own, found, index) else before
+        return None if _says_more(own, found, index) or lacks_range(own.operators[phrase], found, index) else before
     free = before is None or found[index - 1].phrase in found[before].owner.operators
     free = free or not found.field_waits(index, found[index].start)
     if free and after is not None and phrase in (own := found[after].owner).operators:
         joins = index > 0 and found[index - 1].phrase in own.values and is_listed_with(own, found, index - 1, 1)
-        if joins or is_said_next(own.operators, found, index) or _lacks_range(own, found, index):
+        if joins or is_said_next(own.operators, found, index) or lacks_range(own.operators[phrase], found, index):
             return None
         between = found.text[found[index].end : found[after].start]
         value = re.search(VALUE, between)
@@ -94,8 +94,8 @@ def asking(found: Phrases, index: int) -> list[int]:
 
 
 def counts(found: Phrases, index: int) -> int | None:
-    """Where the number begins that stands before the field at this index and is all that is said of it ("4 rooms"), or
-    None; but for an operator behind ("4 rooms at most")."""
+    """Where the number begins that stands before the field at this index and is all that is said of it ("4 rooms"),
+    maybe with a limit behind ("4 rooms at most"), or None."""
     number = found.numbers_before.get(found[index].start)
     is_compared = number is None or number in found.compared or value_follows(found, index)
     return None if is_compared or (asking(found, index) and limit_behind(found, index) is None) else number
@@ -160,12 +160,11 @@ def asked_alone(found: Phrases, index: int) -> Named | None:
     one = found[index]
     start, value = one.start, SPACES.match(found.text, one.end).end()
     entries = [entry for entry in found.glossary.named if one.phrase in entry.operators]
-    canonical = canonical_names()
-    entries = [entry for entry in entries if not _lacks_range(entry, found, index)]
+    entries = [entry for entry in entries if not lacks_range(entry.operators[one.phrase], found, index)]
     if value not in found.values:
         counted = COUNTED.search(found.before(start))
         start = value = start - len(counted[0]) if counted else start
-        entries = [entry for entry in entries if canonical.get(entry.operators[one.phrase]) in LIMITS]
+        entries = [entry for entry in entries if canonical_names().get(entry.operators[one.phrase]) in LIMITS]
     entries = [entry for entry in entries if fits(entry, found, value)]
     word = WORD_LAST.search(found.before(found.end_before(start)))
     names = found.glossary.words.get(word[0], ()) if word else ()
@@ -179,16 +178,12 @@ def asked_alone(found: Phrases, index: int) -> Named | None:
     return entries[0] if is_alone else None
 
 
-def a_range_at(found: Phrases, end: int) -> bool:
-    """Whether two values follow behind this place, as those of a range do."""
-    return RANGE.match(found.text, SPACES.match(found.text, end).end()) is not None
-
-
-def _lacks_range(entry: Named, found: Phrases, index: int) -> bool:
-    """Whether one value alone stands behind the operator of a range at this index: "de" of "de 5"."""
-    one = found[index]
-    is_one = SPACES.match(found.text, one.end).end() in found.values and not a_range_at(found, one.end)
-    return is_one and canonical_names().get(entry.operators[one.phrase]) == "between"
+def lacks_range(operator: str, found: Phrases, index: int) -> bool:
+    """Whether one value alone stands behind the phrase at this index, said for the operator of a range: "de" of "de
+    5"."""
+    value = SPACES.match(found.text, found[index].end).end()
+    is_one = value in found.values and not RANGE.match(found.text, value)
+    return is_one and canonical_names().get(operator) == "between"
 
 
 def fits(entry: Named, found: Phrases, place: int) -> bool:
@@ -219,7 +214,7 @@ def value_follows(found: Phrases, index: int) -> str:
     at = _colon().match(found.text, one.end).end()
     if value is not None and value.start == at and value.phrase in one.owner.values:
         return "in" if is_listed_with(one.owner, found, index + 1, 1) else "equals"
-    if not fits(one.owner, found, at) or a_range_at(found, at):
+    if not fits(one.owner, found, at) or RANGE.match(found.text, at):
         return ""
     return "on" if at in found.days else "equals"
 

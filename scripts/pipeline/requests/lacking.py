@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 from pipeline.requests.conditions import (
     WORD_LAST,
-    a_range_at,
     article,
     asked,
     asked_alone,
@@ -28,6 +27,7 @@ from pipeline.requests.conditions import (
     field_left_out,
     is_listed_with,
     lacks_list,
+    lacks_range,
     limit_behind,
     value_follows,
     verb_before,
@@ -144,11 +144,11 @@ def _asks(found: Phrases) -> Iterator[tuple[int, int, bool]]:
     named = found.glossary.named
     operators = {said: operator for entry in named for said, operator in entry.operators.items()}
     equal = {said for said, operator in operators.items() if canonical_names().get(operator) in EQUAL}
-    said = [one for one in found if not one.owner and one.phrase in operators]
-    said = [
-        one for one in said if canonical_names().get(operators[one.phrase]) != "between" or a_range_at(found, one.end)
+    spans = [
+        (one.start, one.end, one.phrase in equal)
+        for index, one in enumerate(found)
+        if not one.owner and one.phrase in operators and not lacks_range(operators[one.phrase], found, index)
     ]
-    spans = [(one.start, one.end, one.phrase in equal) for one in said]
     spans += [(*one.span(), bool(one["equal"])) for one in _said_anyway().finditer(found.text) if one.lastgroup]
     at = 0
     for start, end, takes_word in sorted(spans, key=lambda span: (span[0], -span[1], not span[2])):

@@ -142,8 +142,8 @@ class Phrases(list[Found]):
         self.values = self.days | {
             match.start() for match in re.finditer(VALUE, self.text) if match.start() not in timed
         }
-        compared = [match.span("said") for match in comparing().finditer(self.text)]
-        self.compared = {match.end() for match in comparing().finditer(self.text)}
+        comparisons = list(comparing().finditer(self.text))
+        compared, self.compared = [one.span("said") for one in comparisons], {one.end() for one in comparisons}
         for match in glossary.said.finditer(self.text):
             if match["said"] and _ends_one_of(compared, match):
                 continue
