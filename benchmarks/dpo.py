@@ -42,6 +42,8 @@ def baseline(args: argparse.Namespace) -> dict[str, Any]:
     from datasets import Dataset
     from trl import DPOConfig, DPOTrainer
 
+    from pipeline.students.trainers import on_one_gpu
+
     cut = args.prefix + args.suffix - args.labels
     rows = [
         {
@@ -65,6 +67,7 @@ def baseline(args: argparse.Namespace) -> dict[str, Any]:
         gradient_checkpointing=False, report_to="none", disable_tqdm=True, dataloader_pin_memory=False,
         lr_scheduler_type="linear", **common.trainer_settings(args),
     )  # fmt: skip
+    config = on_one_gpu(config)
     clock = common.Clock()
     started = time.perf_counter()
     data = Dataset.from_list(rows)

@@ -35,6 +35,8 @@ def baseline(args: argparse.Namespace) -> dict[str, Any]:
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
+    from pipeline.students.trainers import on_one_gpu
+
     rows = [
         {"input_ids": row, "completion_mask": [int(label != -100) for label in labels]}
         for group in groups_of(args, model)
@@ -46,6 +48,7 @@ def baseline(args: argparse.Namespace) -> dict[str, Any]:
         gradient_checkpointing=False, report_to="none", disable_tqdm=True, dataloader_pin_memory=False,
         lr_scheduler_type="cosine", **common.trainer_settings(args),
     )  # fmt: skip
+    config = on_one_gpu(config)
     clock = common.Clock()
     data = Dataset.from_list(rows)
     trainer = SFTTrainer(model, config, train_dataset=data, processing_class=common.tokenizer(), callbacks=[clock])

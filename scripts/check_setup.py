@@ -1,7 +1,8 @@
 """Preflight: says before the first long stage what the run will need and does not have.
 
-Checks the config, the base model's weights (for stages from the corpus on) and the teacher's server and model (for
-domain specs, dataset, and evaluation with a judge), and says how much memory the teacher takes.
+Checks the config, the base model's weights (for stages from the corpus on), the device and the backend that train it,
+and the teacher's server and model (for domain specs, dataset, and evaluation with a judge), and says how much memory
+the teacher takes.
 
     uv run python scripts/check_setup.py --config config/defaults.json --from specs --until report
 """
@@ -9,11 +10,12 @@ domain specs, dataset, and evaluation with a judge), and says how much memory th
 from __future__ import annotations
 
 import argparse
+from ctypes.util import find_library
 
 from pipeline import errors
 from pipeline.artifacts import locked
 from pipeline.config import parse_options
-from pipeline.paths import Layout
+from pipeline.paths import EMBEDDED_BASE, Layout, resolve
 
 STAGES = [
     "specs",
@@ -36,13 +38,21 @@ def main(argv: list[str] | None = None) -> int:
     extra = argparse.ArgumentParser(add_help=False)
     extra.add_argument("--from", dest="first", choices=STAGES, default=STAGES[0], help="first stage")
     extra.add_argument("--until", dest="last", choices=STAGES, default=STAGES[-1], help="last stage")
-    options = parse_options(argv, __doc__, ("run", "teacher", "student", "evaluation"), extra)
+    options = parse_options(argv, __doc__, ("run", "teacher", "student", "evaluation", "training"), extra)
     stages = set(STAGES[STAGES.index(options.first) : STAGES.index(options.last) + 1])
     with locked(Layout(options.run).root, "runAll.sh"):
         if stages & NEED_STUDENT:
             from pipeline.students.student import locate_base
 
             locate_base(options.student.base_model)
+        # torch takes seconds to import: for the shipped base only where something can be lacking
+        chosen = (options.student.device, options.student.backend) != ("auto", "auto")
+        shipped = resolve(options.student.base_model) == EMBEDDED_BASE
+        if stages & {"training", "alignment"} and (chosen or not shipped or find_library("cuda")):
+            from pipeline.students.student import place, said_of
+
+            placement = place(options.student, trains=True, whole=options.training.lora_rank == 0)
+            print(f"student: {said_of(options.student, placement)}")
         asked = stages & NEED_TEACHER if options.evaluation.judge else stages & {"specs", "dataset"}
         if asked and options.teacher.kind == "ollama":
             from pipeline.server import memory_of

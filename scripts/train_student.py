@@ -253,20 +253,22 @@ def counts_of(trainer: Any, groups: list[list[int]], supervised: int) -> dict[st
 
 def train(options: SimpleNamespace, layout: Layout, stage: Stage, places: dict[str, list[Place]]) -> dict[str, Any]:
     """Train, write the adapter, the metrics and the run's config; returns counts for the record."""
-    from pipeline.students.student import Renderer, add_lora, load_base, load_tokenizer, place, save_adapter
+    import torch
+
+    from pipeline.students.student import Renderer, add_lora, load_base, load_tokenizer, place, said_of, save_adapter
 
     training, student, run = options.training, options.student, options.run
     placement = place(student, trains=True, whole=training.lora_rank == 0)
     if main_process():
         several = f", {processes()} processes" if processes() > 1 else ""
-        print(f"training: {student.base_model}, {placement.say()}{several}")
-        if placement.device == "cpu" and student.base_model.endswith("270m-it"):
-            print("training: a model of this size takes hours on a CPU; a CUDA device takes minutes")
+        print(f"training: {said_of(student, placement)}{several}")
+        gpus = torch.cuda.device_count() if placement.device == "cuda" else 0
+        if processes() < gpus:
+            print(f"training: on {processes()} of {gpus} GPUs; docs/SCALING.md says how to take them all")
     model = load_base(student, placement)
     tokenizer = load_tokenizer(student.base_model)
     model = add_lora(model, student, placement, training.lora_rank, training.lora_alpha, run.seed)
 
-    import torch
     from transformers import EarlyStoppingCallback
 
     from pipeline.students.trainers import GroupSFTTrainer, MetricsFile

@@ -150,6 +150,8 @@ def test_a_spoiled_artifact_is_named_with_its_line(root, stage, artifact, said):
         ("generate_domain_specs.py", ["--teacher-kind", "ollama", "--ollama-host", "http://127.0.0.1:9"], "no Ollama server answers at http://127.0.0.1:9"),
         ("check_setup.py", ["--teacher-kind", "ollama", "--ollama-host", "http://127.0.0.1:9"], "ollama serve"),
         ("check_setup.py", ["--base-model", "unsloth/gemma-3-270m-it"], "hf download unsloth/gemma-3-270m-it"),
+        ("check_setup.py", ["--device", "cuda"], "--device cuda is not available"),
+        ("check_setup.py", ["--backend", "unsloth"], "needs a CUDA device"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_sentence_and_exit_status_2(root, stage, args, said):

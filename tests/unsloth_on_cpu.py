@@ -1,8 +1,8 @@
 """A script under Unsloth where there is no GPU: python unsloth_on_cpu.py SCRIPT ARGS.
 
-Unsloth is imported and loads only where torch speaks of a CUDA device, so torch does, for that time. Its kernels do not
-run here; what it changes in transformers, peft and TRL does. `measure BASE FOLDER` in place of a script leaves in
-FOLDER an adapter and what `measured` finds of it.
+Unsloth is imported and loads only where torch speaks of a CUDA device, so torch does, for that time. Its own kernels do
+not run here; what it changes in transformers, peft and TRL does, and what it has torch compile. `measure BASE FOLDER`
+in place of a script leaves in FOLDER an adapter and what `measured` finds of it.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ DEVICE = SimpleNamespace(
 SAID = {
     "is_available": True, "device_count": 1, "current_device": 0, "is_bf16_supported": True, "memory_allocated": 0,
     "max_memory_reserved": 0, "get_device_name": "H100", "get_device_capability": (9, 0), "get_device_properties": DEVICE,
-    "mem_get_info": (70 << 30, 80 << 30), "get_arch_list": ["sm_90"], "empty_cache": None,
+    "mem_get_info": (70 << 30, 80 << 30), "get_arch_list": ["sm_90"], "empty_cache": None, "set_device": None,
 }  # fmt: skip
 
 
 @contextmanager
-def a_gpu_is_said_to_be_there() -> Iterator[None]:
+def a_gpu_is_said_to_be_there(count: int = 1) -> Iterator[None]:
+    """In here torch has GPUs, by its word."""
     before = {name: getattr(torch.cuda, name) for name in SAID}
     stream = torch._C._cuda_getCurrentRawStream
-    for name, value in SAID.items():
+    for name, value in (SAID | {"device_count": count}).items():
         setattr(torch.cuda, name, lambda *_, value=value, **__: value)
     torch._C._cuda_getCurrentRawStream = lambda _: 0
     try:

@@ -23,6 +23,11 @@ def main_process() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
+def local_process() -> int:
+    """Number of this process among those of its machine, which is that of its GPU."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
 class _Jobs:
     """What a DataLoader's workers fetch: the result of each job, or the error that its user can mend."""
 

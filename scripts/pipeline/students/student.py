@@ -1,6 +1,6 @@
 """The student: tokenizer, base model, adapters and backends.
 
-Backends: `unsloth` on CUDA, `transformers` + `peft` elsewhere. bf16 where the device has it, else fp32; never fp16.
+Backends: `unsloth` on CUDA with bf16, `transformers` + `peft` elsewhere, in float32; never fp16.
 Model files are safetensors, no remote code is run, and hubs are asked only for what is not in the local cache.
 """
 
@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +20,7 @@ from pipeline.artifacts import file_hash, write_json
 from pipeline.config import read_json_object
 from pipeline.errors import UserError
 from pipeline.paths import EMBEDDED_BASE, Layout, resolve
+from pipeline.processes import local_process
 from pipeline.requests.prompts import REQUEST, form, render_completion, render_prompt
 
 LORA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -153,34 +156,65 @@ class Placement:
         return f"{self.backend} on {self.device}, {self.dtype}"
 
 
+def lacking_for_kernels() -> str | None:
+    """What Triton compiles Unsloth's kernels with and this machine does not have."""
+    if not (os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")):
+        return "a C compiler (gcc or clang)"
+    headers = Path(sysconfig.get_paths()["include"])
+    return None if (headers / "Python.h").exists() else f"Python's headers ({headers}/Python.h)"
+
+
 def place(student: SimpleNamespace, *, trains: bool = False, whole: bool = False) -> Placement:
-    """Backend, device and dtype of these options. Raises UserError where they cannot be had.
+    """Backend, device and dtype of these options; of several GPUs each process takes its own. Raises UserError where they
+    cannot be had.
 
     Unsloth trains adapters; a stage that only asks loads transformers' model, whose attention takes shared prefixes. To
-    train all weights (`whole`) is transformers' too, in float32: the small updates of a weight are lost in bf16.
+    train all weights (`whole`) is transformers' too, in float32: the small updates of a weight are lost in bf16. So is a
+    GPU that only emulates bf16, where Unsloth would turn to fp16, and one for which no kernels can be compiled.
     """
     import torch
 
-    device = student.device
+    device, backend = student.device, student.backend
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if device == "auto":
         device = "cuda" if cuda else "mps" if mps else "cpu"
     if (device == "cuda" and not cuda) or (device == "mps" and not mps):
         raise UserError(f"--device {device} is not available on this machine; use --device auto or cpu")
-    backend = student.backend
-    if backend == "auto":
-        backend = "unsloth" if device == "cuda" else "transformers"
-    if backend == "unsloth" and device != "cuda":
-        raise UserError(f"--backend unsloth needs a CUDA device, this is {device}; use --backend auto or transformers")
-    if whole and student.backend == "unsloth":
-        raise UserError("--backend unsloth trains adapters, not all weights (--lora-rank 0); use --backend auto")
-    bf16 = device == "cuda" and torch.cuda.is_bf16_supported() and not whole
-    return Placement(backend if trains and not whole else "transformers", device, "bfloat16" if bf16 else "float32")
+    bf16 = device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    if backend == "unsloth":
+        if device != "cuda":
+            raise UserError(
+                f"--backend unsloth needs a CUDA device, this is {device}; use --backend auto or transformers"
+            )
+        if whole:
+            raise UserError("--backend unsloth trains adapters, not all weights (--lora-rank 0); use --backend auto")
+        if lacking := lacking_for_kernels():
+            raise UserError(f"--backend unsloth compiles kernels with {lacking}; install that, or use --backend auto")
+    elif backend == "auto" and bf16 and not lacking_for_kernels():
+        backend = "unsloth"
+    if device == "cuda":
+        torch.cuda.set_device(local_process())
+    unsloth = backend == "unsloth" and trains and not whole
+    dtype = "bfloat16" if bf16 and not whole else "float32"
+    return Placement("unsloth" if unsloth else "transformers", device, dtype)
+
+
+def said_of(student: SimpleNamespace, placement: Placement) -> str:
+    """Which base is trained where, and what of that a user may not expect."""
+    said = f"{student.base_model}, {placement.say()}"
+    if placement.device == "cuda" and student.backend == "auto" and (lacking := lacking_for_kernels()):
+        said += f", since Unsloth lacks {lacking}"
+    if placement.device == "cpu" and student.base_model.endswith("270m-it"):
+        said += "; a model of this size takes hours on a CPU, a CUDA device takes minutes"
+    return said
 
 
 def load_base(student: SimpleNamespace, placement: Placement) -> Any:
     """The base model on its device."""
     folder = locate_base(student.base_model)
+    import torch
+
+    dtype = getattr(torch, placement.dtype)
     if placement.backend == "unsloth":
         os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")
         import unsloth  # noqa: F401  (first: it patches transformers, trl and peft)
@@ -188,18 +222,16 @@ def load_base(student: SimpleNamespace, placement: Placement) -> Any:
 
         model, _ = FastModel.from_pretrained(
             str(folder.resolve()),  # a relative path is looked for on the hub, too
-            max_seq_length=student.max_seq_length, dtype=None, load_in_4bit=False, full_finetuning=False,
-            use_gradient_checkpointing=False,
+            max_seq_length=student.max_seq_length, dtype=dtype, load_in_4bit=False, full_finetuning=False,
+            use_gradient_checkpointing=False, device_map={"": f"cuda:{local_process()}"},  # it would take all GPUs
         )  # fmt: skip
         # Its own choice for Gemma 3, flex attention, runs compiled on a GPU only; sdpa is compared with transformers'
         # in the tests.
         model.config._attn_implementation = "sdpa"
         return model
     quiet()
-    import torch
     from transformers import AutoModelForCausalLM
 
-    dtype = getattr(torch, placement.dtype)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, trust_remote_code=False, use_safetensors=True)
     return model.to(placement.device)
 
@@ -308,8 +340,6 @@ def save_adapter(model: Any, tokenizer: Any, folder: Path, student: SimpleNamesp
     """Write a finished adapter (or all weights) with its tokenizer, complete or not at all."""
     part = folder.with_name(folder.name + ".part")
     if part.exists():
-        import shutil
-
         shutil.rmtree(part)
     model.save_pretrained(part, safe_serialization=True)
     config = part / "adapter_config.json"

@@ -178,9 +178,16 @@ What decides an update is said, since Unsloth's configs have other defaults: Ada
 """
 
 
+def on_one_gpu(config: Any) -> Any:
+    """A trainer's config, for one GPU a process: where there are several, Trainer's DataParallel would take a group for
+    each of them into a batch."""
+    config._n_gpu = min(config.n_gpu, 1)
+    return config
+
+
 def sft_config(output: Path, **options: Any) -> SFTConfig:
     """SFTConfig for groups that are token ids already."""
-    return SFTConfig(
+    config = SFTConfig(
         output_dir=str(output),
         per_device_eval_batch_size=1,
         dataset_kwargs={"skip_prepare_dataset": True},
@@ -189,6 +196,7 @@ def sft_config(output: Path, **options: Any) -> SFTConfig:
         save_only_model=False,
         **ONE_GROUP_EACH | options,
     )
+    return on_one_gpu(config)
 
 
 def pair_log_probabilities(model: Any, group: PrefixGroup) -> torch.Tensor:
@@ -268,9 +276,10 @@ class GroupDPOTrainer(DPOTrainer):
 
 def dpo_config(output: Path, **options: Any) -> DPOConfig:
     """DPOConfig for groups whose reference log-probabilities come with the data."""
-    return DPOConfig(
+    config = DPOConfig(
         output_dir=str(output),
         precompute_ref_log_probs=True,
         lr_scheduler_type="linear",
         **ONE_GROUP_EACH | options,
     )
+    return on_one_gpu(config)
