@@ -1,7 +1,8 @@
 """Measure a student on rows that it has not seen: free and constrained, seen and unseen schemas apart.
 
 Greedy, batched by schema. Before anything runs, a check proves that no measured row and no unseen schema is in the
-training corpus. A killed evaluation goes on where it stopped and ends with the same file.
+training corpus. The teacher is asked once all is answered, so that the two never need memory at the same time. A killed
+evaluation goes on where it stopped and ends with the same file.
 
 In   outputs/d_02_final_schemas.jsonl, outputs/d_03_dataset.jsonl, outputs/d_04_training_corpus.jsonl, an adapter;
      tests/gold/ for the split gold
@@ -32,7 +33,7 @@ from pipeline.artifacts import Stage, content_id, locked, write_json, write_json
 from pipeline.config import parse_options
 from pipeline.errors import UserError
 from pipeline.paths import Layout
-from pipeline.progress import Progress
+from pipeline.progress import Progress, progress
 from pipeline.requests.prompts import form_of_rows
 from pipeline.students.evaluation import (
     batches,
@@ -46,9 +47,9 @@ from pipeline.students.evaluation import (
     traits,
 )
 from pipeline.teachers.judging import Verdicts, calibrate
-from pipeline.teachers.teacher import make_teacher, teacher_facts
+from pipeline.teachers.teacher import make_teacher, side_by_side, teacher_facts
 
-VERSION = 10
+VERSION = 11
 
 
 def choose_model(options: SimpleNamespace, layout: Layout, base: bool) -> tuple[str, Path | None]:
@@ -76,8 +77,8 @@ def choose_model(options: SimpleNamespace, layout: Layout, base: bool) -> tuple[
     return name, adapters[name]
 
 
-def kept_results(part: Path, key: str) -> list[dict[str, Any]]:
-    """Results of a killed evaluation of the same facts; a torn last line is left out."""
+def kept_answers(part: Path, key: str) -> list[dict[str, Any]]:
+    """Answers of a killed evaluation of the same facts; a torn last line is left out."""
     marker = part.with_name(part.name + ".facts")
     if not part.exists() or not marker.exists() or marker.read_text(encoding="utf-8") != key:
         part.unlink(missing_ok=True)
@@ -100,39 +101,33 @@ def served_digest(options: SimpleNamespace) -> str:
     return ServedStudent(options.teacher.host, options.ollama, 0, options.teacher.timeout).digest()
 
 
-def measure(
+def answered(
     options: SimpleNamespace,
     adapter: Path | None,
     schemas: dict[str, dict[str, Any]],
     rows: list[dict[str, Any]],
     part: Path,
     key: str,
-    verdict: Verdicts | None,
-) -> list[dict[str, Any]]:
-    """The result rows, each schema's written to `part` as soon as it is answered."""
-    from pipeline.schemas.asts import SchemaJudges
+) -> list[tuple[dict[str, Any], str, dict[str, Any]]]:
+    """(row, mode, answer) of all rows in all modes, each batch's written to `part` as soon as it is answered.
 
-    answerer = make_answerer(
-        options, adapter, options.evaluation.max_new_tokens, lambda who: print(f"evaluation: {who}")
-    )
-    results = kept_results(part, key)
-    judges = SchemaJudges()
+    The student is gone when this returns, and the memory that it took on a GPU.
+    """
+    from pipeline.students.student import release_memory
+
     # Both modes of a row stand side by side: a free answer that is an instance is the constrained one, too.
     jobs = [
         [(row, mode) for row in members for mode in options.evaluation.modes]
         for members in batches(rows, schemas, options.evaluation.batch_rows)
     ]
-    done = {(r["row_id"], r["mode"]) for r in results}
-    whole = {
-        (row["row_id"], mode) for job in jobs if all((r["row_id"], m) in done for r, m in job) for row, mode in job
-    }
-    results = [r for r in results if (r["row_id"], r["mode"]) in whole]
+    made = {(answer["row_id"], answer["mode"]): answer for answer in kept_answers(part, key)}
+    whole = lambda job: all((row["row_id"], mode) in made for row, mode in job)
+    todo = [job for job in jobs if not whole(job)]
+    made = {(row["row_id"], mode): made[row["row_id"], mode] for job in jobs if whole(job) for row, mode in job}
     bar = Progress(sum(map(len, jobs)), "answers")
     with part.open("w", encoding="utf-8") as file:
-        for result in results:
-            file.write(json.dumps(result, ensure_ascii=False) + "\n")
-        bar.update(len(results))
-        todo = [job for job in jobs if (job[0][0]["row_id"], job[0][1]) not in whole]
+        file.writelines(json.dumps(answer, ensure_ascii=False) + "\n" for answer in made.values())
+        bar.update(len(made))
         calls = [
             {
                 "schema_rows": [schemas[row["schema_id"]] for row, _ in job],
@@ -141,16 +136,38 @@ def measure(
             }
             for job in todo
         ]
-        for job, call, answers in zip(todo, calls, answerer.each(calls), strict=True):
-            for (row, mode), schema_row, answer in zip(job, call["schema_rows"], answers, strict=True):
-                ask = partial(verdict, schema_row, row) if verdict is not None else None
-                result = judged(row, answer, mode, judges.of(schema_row), ask) | traits(row, schema_row)
-                file.write(json.dumps(result, ensure_ascii=False) + "\n")
-                results.append(result)
+        say = lambda who: print(f"evaluation: {who}")
+        answerer = make_answerer(options, adapter, options.evaluation.max_new_tokens, say) if todo else None
+        for job, answers in zip(todo, answerer.each(calls) if answerer else (), strict=True):
+            for (row, mode), answer in zip(job, answers, strict=True):
+                made[row["row_id"], mode] = {"row_id": row["row_id"], "mode": mode, **answer}
+                file.write(json.dumps(made[row["row_id"], mode], ensure_ascii=False) + "\n")
             file.flush()
             bar.update(len(job))
     bar.close()
-    return results
+    del answerer
+    release_memory()
+    return [(row, mode, made[row["row_id"], mode]) for job in jobs for row, mode in job]
+
+
+def judged_answers(
+    answers: list[tuple[dict[str, Any], str, dict[str, Any]]],
+    schemas: dict[str, dict[str, Any]],
+    verdict: Verdicts | None,
+) -> list[dict[str, Any]]:
+    """The result rows of these answers, in their order."""
+    from pipeline.schemas.asts import SchemaJudges
+
+    judges = SchemaJudges()
+
+    def result(item: tuple[dict[str, Any], str, dict[str, Any]]) -> dict[str, Any]:
+        row, mode, answer = item
+        schema_row = schemas[row["schema_id"]]
+        ask = partial(verdict, schema_row, row) if verdict is not None else None
+        return judged(row, answer, mode, judges.of(schema_row), ask) | traits(row, schema_row)
+
+    calls = verdict.teacher.concurrency if verdict is not None else 1
+    return list(progress(side_by_side(result, answers, calls), "answers judged", len(answers)))
 
 
 def judge_of(
@@ -160,7 +177,8 @@ def judge_of(
     if verdict is None or not options.evaluation.judge_rows:
         return None
     print(f"evaluation: judging the judge, {verdict.teacher.name}, on planted answers")
-    return calibrate(verdict, schemas, rows, options.evaluation.judge_rows, options.run.seed)
+    count, calls = options.evaluation.judge_rows, verdict.teacher.concurrency
+    return calibrate(verdict, schemas, rows, count, options.run.seed, calls)
 
 
 def summary_of(
@@ -251,12 +269,15 @@ def main(argv: list[str] | None = None) -> int:
         part = folder / "evaluation_answers.part"
         part.parent.mkdir(parents=True, exist_ok=True)
         verdict = Verdicts(make_teacher(options.teacher, options.run)) if options.evaluation.judge else None
-        results = measure(options, adapter, schemas, rows, part, content_id(stage.facts), verdict)
+        answers = answered(options, adapter, schemas, rows, part, content_id(stage.facts))
+        results = judged_answers(answers, schemas, verdict)
+        judge = judge_of(options, schemas, rows, verdict)
+        if verdict is not None:
+            verdict.teacher.close()
         stage.set_aside()
         write_jsonl(results_path, results)
         part.unlink()
         part.with_name(part.name + ".facts").unlink(missing_ok=True)
-        judge = judge_of(options, schemas, rows, verdict)
         modes = options.evaluation.modes
         summary = summary_of(options.run.name, name, results, splits, modes, verdict is not None, judge)
         write_json(folder / "evaluation_summary.json", summary)

@@ -28,7 +28,6 @@ import random
 import re
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -43,7 +42,7 @@ from pipeline.paths import Layout
 from pipeline.progress import Progress
 from pipeline.requests.own_examples import read_examples
 from pipeline.schemas.dsl import is_refusal, steps_of
-from pipeline.teachers.teacher import CallLost, Query, Teacher, make_teacher, teacher_facts
+from pipeline.teachers.teacher import CallLost, Query, Teacher, make_teacher, side_by_side, teacher_facts
 
 VERSION = 10
 Job = tuple[dict[str, Any], list[tuple[str, int]]]
@@ -106,13 +105,18 @@ def ask_for_requests(
     row, wanted = job
     dates = current_dates(row["schema_id"], run.seed, options.dates_per_schema)
     seed = f"{run.seed}-{row['schema_id']}-{language}-{extra}"
-    lacking = each_language(wanted, run) - found
+    lacking = min(each_language(wanted, run) - found, teacher.requests_per_call)
     return teacher.write_queries(row, language, dates[(found + extra) % len(dates)], lacking, seed)
 
 
 def each_language(wanted: list[tuple[str, int]], run: SimpleNamespace) -> int:
     """Rows that a schema gives in each language."""
     return -(-sum(count for _, count in wanted) // len(run.languages))
+
+
+def full_calls(wanted: list[tuple[str, int]], teacher: Teacher, run: SimpleNamespace) -> int:
+    """Calls for the requests of a schema in one language, were every request kept."""
+    return -(-each_language(wanted, run) // teacher.requests_per_call)
 
 
 def forecast(teacher: Any, jobs: list[Job], options: SimpleNamespace) -> str:
@@ -122,7 +126,7 @@ def forecast(teacher: Any, jobs: list[Job], options: SimpleNamespace) -> str:
     """
     run, cost = options.run, teacher.cost
     jobs = [job for job in jobs if each_language(job[1], run)]
-    writes = len(jobs) * len(run.languages)
+    writes = sum(full_calls(wanted, teacher, run) for _, wanted in jobs) * len(run.languages)
     answers = sum(count for _, wanted in jobs for _, count in wanted) * options.dataset.rollouts
     language = run.languages[0]
     asked: list[tuple[dict[str, Any], Query]] = []
@@ -133,16 +137,15 @@ def forecast(teacher: Any, jobs: list[Job], options: SimpleNamespace) -> str:
 
     answer = lambda pair: teacher.answer(*pair, None, 0)
     hours = tokens = 0.0
-    with ThreadPoolExecutor(teacher.concurrency) as pool:
-        for work, items, calls in ((write, jobs[: teacher.concurrency], writes), (answer, asked, answers)):
-            before, started = dict(cost), time.monotonic()
-            list(pool.map(work, items))
-            made = cost["calls"] - before["calls"]
-            if not made:
-                return "no forecast, its first calls are in the cache already or gave no request"
-            hours += calls * (time.monotonic() - started) / made / 3600
-            grown = cost["tokens_in"] + cost["tokens_out"] - before["tokens_in"] - before["tokens_out"]
-            tokens += calls * grown / made
+    for work, items, calls in ((write, jobs[: teacher.concurrency], writes), (answer, asked, answers)):
+        before, started, teacher.loading = dict(cost), time.monotonic(), 0.0
+        list(side_by_side(work, items, teacher.concurrency))
+        made = cost["calls"] - before["calls"]
+        if not made:
+            return "no forecast, its first calls are in the cache already or gave no request"
+        hours += calls * (time.monotonic() - started - teacher.loading) / made / 3600
+        grown = cost["tokens_in"] + cost["tokens_out"] - before["tokens_in"] - before["tokens_out"]
+        tokens += calls * grown / made
     return (
         f"at least {writes + answers} calls, about {tokens:,.0f} tokens and {hours:.1f} hours, going by its first "
         f"calls, {teacher.concurrency} at a time"
@@ -196,10 +199,15 @@ def _text(ast: Any) -> str:
 
 
 def rows_of_schema(
-    teacher: Teacher, row: dict[str, Any], wanted: list[tuple[str, int]], options: SimpleNamespace, run: SimpleNamespace
+    teacher: Teacher,
+    row: dict[str, Any],
+    wanted: list[tuple[str, int]],
+    options: SimpleNamespace,
+    run: SimpleNamespace,
+    calls: int,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """(d_03 rows, rejected rows) of one schema; a user's own rows of it come first, `row["examples"]` and
-    `row["held_out"]`."""
+    """(d_03 rows, rejected rows) of one schema, the teacher answering `calls` requests at a time; a user's own rows of
+    it come first, `row["examples"]` and `row["held_out"]`."""
     from pipeline.schemas.asts import SchemaJudge
     from pipeline.schemas.key_order import KeyOrder
 
@@ -211,14 +219,15 @@ def rows_of_schema(
     plain = lambda text: re.sub(r"\W+", " ", text.casefold()).strip()
     kept = [(plain(example["query"]), judge.normal(example["ast"])) for example in own]
     for language in run.languages:
-        for extra in range(4):
+        for extra in range(2 + 2 * full_calls(wanted, teacher, run)):
             if len(found[language]) >= each:
                 break
             kept_so_far = len(found[language])
-            for query in ask_for_requests(teacher, (row, wanted), language, options, run, kept_so_far, extra):
+            queries = ask_for_requests(teacher, (row, wanted), language, options, run, kept_so_far, extra)
+            answer = lambda query: answer_query(teacher, judge, row, query, options)
+            for query, (ast, attempts, refused) in zip(queries, side_by_side(answer, queries, calls), strict=True):
                 if len(found[language]) >= each:
                     break
-                ast, attempts, refused = answer_query(teacher, judge, row, query, options)
                 about = {"schema_id": row["schema_id"], "language": language, "query": query.text}
                 about["current_date"] = query.current_date
                 rejected += [about | {"answer": a, "reason": r, "message": m} for a, r, m in refused]
@@ -277,9 +286,13 @@ def make_dataset(
         except CallLost as error:
             print(f"dataset: {teacher.name}: no forecast, {error}")
 
+    calls = max(
+        1, teacher.concurrency // max(1, len(jobs))
+    )  # schemas are side by side, and where they are few, requests
+
     def work(job: Job) -> Any:
         try:
-            return *rows_of_schema(teacher, job[0], job[1], options.dataset, options.run), None
+            return *rows_of_schema(teacher, job[0], job[1], options.dataset, options.run, calls), None
         except CallLost as error:
             return [], [], {"schema_id": job[0]["schema_id"], "reason": str(error)}
 
@@ -287,16 +300,11 @@ def make_dataset(
     rejected: list[dict[str, Any]] = []
     still_open: list[dict[str, Any]] = []
     bar = Progress(sum(count for _, wanted in jobs for _, count in wanted), "rows")
-    with ThreadPoolExecutor(teacher.concurrency) as pool:
-        try:
-            for kept, refused, lost in pool.map(work, jobs):
-                rows += kept
-                rejected += refused
-                still_open += [lost] if lost else []
-                bar.update(len(kept), f"{100 * len(rows) / max(1, len(rows) + len(rejected)):.0f} % of answers kept")
-        except BaseException:  # Ctrl-C as well: what has not begun does not begin, and the reason goes on
-            pool.shutdown(cancel_futures=True)
-            raise
+    for kept, refused, lost in side_by_side(work, jobs, teacher.concurrency):
+        rows += kept
+        rejected += refused
+        still_open += [lost] if lost else []
+        bar.update(len(kept), f"{100 * len(rows) / max(1, len(rows) + len(rejected)):.0f} % of answers kept")
     bar.close()
     return rows, rejected, still_open, teacher.close()
 

@@ -12,10 +12,12 @@ from pipeline.schemas.json_text import minify
 
 
 class Server:
-    """An Ollama-like server; `replies` are answered in order, the last one again and again."""
+    """An Ollama-like server; `replies` are answered in order, the last one again and again. `unloaded` are the models
+    that it was told to take out of memory."""
 
     def __init__(self) -> None:
         self.requests: list[dict[str, Any]] = []
+        self.unloaded: list[str] = []
         self.replies: list[Callable[[BaseHTTPRequestHandler], None]] = []
         owner = self
 
@@ -38,7 +40,12 @@ class Server:
 
             def do_POST(self) -> None:
                 length = int(self.headers["Content-Length"])
-                owner.requests.append(json.loads(self.rfile.read(length)))
+                request = json.loads(self.rfile.read(length))
+                if self.path == "/api/generate" and request["keep_alive"] == 0:
+                    owner.unloaded.append(request["model"])
+                    self.send(200, b'{"response": "", "done": true, "done_reason": "unload"}')
+                    return
+                owner.requests.append(request)
                 reply = owner.replies.pop(0) if len(owner.replies) > 1 else owner.replies[0]
                 reply(self)
 

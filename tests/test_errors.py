@@ -6,6 +6,7 @@ import select
 import subprocess
 import sys
 
+import pytest
 from conftest import ROOT
 
 
@@ -39,3 +40,28 @@ def test_a_script_whose_output_was_closed_runs_all_the_same():
     closed = ["bash", "-c", '"$@" >&-', "bash", *command]
     made = subprocess.run(closed, capture_output=True, text=True, check=False, cwd=ROOT / "scripts")
     assert (made.returncode, made.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("torch.empty(1 << 50)", "can't allocate memory"),
+        (
+            "raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2.00 GiB.')",
+            "error: CUDA out of memory; ",
+        ),
+    ],
+    ids=["this machine", "a GPU"],
+)
+def test_memory_that_does_not_do_is_a_sentence_with_what_to_lower(line, said):
+    made = subprocess.run(
+        script("import torch", line), capture_output=True, text=True, check=False, cwd=ROOT / "scripts"
+    )
+    assert made.returncode == 2
+    assert said in made.stderr
+    assert "--rows-per-group" in made.stderr
+    assert "Traceback" not in made.stderr
+    made = subprocess.run(
+        script("raise RuntimeError('a bug')"), capture_output=True, text=True, check=False, cwd=ROOT / "scripts"
+    )
+    assert "Traceback" in made.stderr

@@ -213,7 +213,7 @@ def test_an_odd_number_of_rows_favours_no_language(schema_rows):
     firsts = []
     for row in schema_rows:
         options = dataset_options()
-        rows, _ = rows_of_schema(EmbeddedTeacher(options), row, [("train", 6), ("test_seen", 3)], options, run)
+        rows, _ = rows_of_schema(EmbeddedTeacher(options), row, [("train", 6), ("test_seen", 3)], options, run, 1)
         firsts.append(sum(r["language"] == "en" for r in rows if r["split"] == "test_seen"))
         assert sum(r["language"] == "en" for r in rows if r["split"] == "train") == 3
     assert set(firsts) == {1, 2}

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
+import re
+import threading
 import time
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -17,6 +20,7 @@ from pipeline.config import DEFAULTS, complete_sections
 from pipeline.errors import UserError
 from pipeline.schemas.asts import SchemaJudge
 from pipeline.schemas.json_text import minify
+from pipeline.server import is_here
 from pipeline.teachers.ollama_teacher import OllamaTeacher
 from pipeline.teachers.teacher import CallLost, Query
 
@@ -170,6 +174,33 @@ def test_the_forecast_counts_the_calls_ahead_and_makes_none_twice(server, tmp_pa
     assert len(said) == len(set(said))
 
 
+def test_a_single_schemas_requests_are_asked_for_in_small_calls_and_answered_side_by_side(server, tmp_path):
+    import generate_dataset
+
+    teacher = teacher_of(server, tmp_path, concurrency=3)
+    dataset = dataset_options(rows_per_schema=40, seen_schemas=0, attempts=1)
+    options = SimpleNamespace(dataset=dataset, run=teacher.run, teacher=teacher.options)
+    options.run.languages = ["en"]
+    rng, asked, under_way, most = random.Random(0), [], [], []
+
+    def reply(handler: Any) -> None:
+        if wanted := server.requests[-1]["format"].get("properties", {}).get("requests"):
+            asked.append(wanted["minItems"])
+            says({"requests": [f"{rng.getrandbits(64):x}" for _ in range(asked[-1])]})(handler)
+            return
+        under_way.append(handler)
+        most.append(len(under_way))
+        threading.Event().wait(0.05)
+        under_way.remove(handler)
+        says(GOOD)(handler)
+
+    server.replies = [reply]
+    rows, *_ = generate_dataset.make_dataset(make_schemas(1, 4), options)
+    assert asked == [16, 16, 8]
+    assert len(rows) == 40
+    assert max(most) == 3
+
+
 def test_rollouts_need_a_majority(server, row, tmp_path):
     from generate_dataset import answer_query
 
@@ -202,6 +233,53 @@ def test_queries_and_verdicts_are_read(server, row, tmp_path):
     assert [q.text for q in teacher.write_queries(row, "fr", "2024-03-17", 2, "s")] == ["one", "two"]
     assert teacher.judge(row, "q", "2024-03-17", GOOD) is False
     assert teacher.judge(row, "other", "2024-03-17", GOOD) is None
+
+
+def test_a_second_verdict_is_asked_for_and_not_read_from_the_cache(server, row, tmp_path):
+    server.replies = [says({"correct": True}), says({"correct": False})]
+    teacher = teacher_of(server, tmp_path)
+    assert [teacher.judge(row, "q", "2024-03-17", GOOD, sample) for sample in (0, 1, 0)] == [True, False, True]
+    assert len(server.requests) == 2
+
+
+def test_a_model_on_this_machine_leaves_its_memory_once_it_was_asked(server, row, tmp_path):
+    server.replies = [says(GOOD)]
+    for _ in range(2):  # the second time the cache answers
+        teacher = teacher_of(server, tmp_path)
+        teacher.answer(row, Query("q", "en", "2024-03-17"))
+        teacher.close()
+        assert server.unloaded == ["tiny"]
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [
+        ("http://127.0.0.1:11434", True), ("localhost", True), ("http://localhost:11434", True), ("[::1]:11434", True),
+        ("0.0.0.0:11434", True), ("", True), ("http://10.0.0.3:11434", False), ("gpu-box:11434", False),
+        ("https://ollama.example/api", False),
+    ],
+)  # fmt: skip
+def test_a_server_on_another_machine_is_told_from_one_on_this(host, here):
+    assert is_here(host) == here
+
+
+def test_the_forecast_leaves_out_the_time_that_a_model_is_loaded(server, tmp_path):
+    import generate_dataset
+
+    options = SimpleNamespace(dataset=dataset_options(attempts=1))
+    teacher = teacher_of(server, tmp_path, concurrency=1)
+    options.run, options.teacher = teacher.run, teacher.options
+    text = minify({"requests": [f"request {number}" for number in range(99)]})
+    body = {"model": "tiny", "message": {"role": "assistant", "content": text}, "done": True}
+
+    def loaded_first(handler: Any) -> None:
+        threading.Event().wait(0.4)
+        handler.send(200, json.dumps(body | {"load_duration": 380_000_000}).encode())
+
+    server.replies = [loaded_first]
+    (schema,) = make_schemas(1, 4)
+    said = generate_dataset.forecast(teacher, [(schema, [("train", 100_000)])], options)
+    assert float(re.search(r"([0-9.]+) hours", said)[1]) < 5  # 0.4 s for each of 100,000 would be eleven
 
 
 def test_requests_are_asked_for_in_a_style_with_examples_of_no_known_domain(server, row, tmp_path):

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable
+
+
+NO_MEMORY = re.compile(r"[^\n.]*(?:out of memory|allocate memory|ALLOC_FAILED)[^\n.]*")
+"""What torch says where a GPU's or this machine's memory does not do."""
 
 
 class UserError(Exception):
@@ -28,6 +33,13 @@ def run(main: Callable[[], int]) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to be flushed at the end
         status = 141
+    except RuntimeError as error:
+        said = NO_MEMORY.search(str(error))
+        if said is None:
+            raise
+        print(f"error: {said[0].strip()}; free what other programs hold (nvidia-smi and `ollama ps` say it), or lower "
+              "--rows-per-group (SFT), --pairs-per-group (DPO) or --batch-rows (all else)", file=sys.stderr)  # fmt: skip
+        status = 2
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EPERM):
             raise

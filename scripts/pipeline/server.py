@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from pipeline.errors import UserError
 
@@ -25,6 +28,25 @@ def is_there(client: Any) -> bool:
     except (ConnectionError, httpx.HTTPError, ResponseError, ValueError):
         return False
     return True
+
+
+def is_here(host: str) -> bool:
+    """Whether an address is one of this machine alone, "" and "http://localhost:11434" say."""
+    name = urlsplit(host if "//" in host else f"//{host}").hostname or "localhost"
+    try:
+        address = ip_address(name)
+    except ValueError:
+        return name == "localhost"
+    return address.is_loopback or address.is_unspecified
+
+
+def unload(client: Any, name: str) -> None:
+    """Have the server give a model's memory back; one that does not answer is left alone."""
+    import httpx
+    from ollama import ResponseError
+
+    with suppress(ConnectionError, httpx.HTTPError, ResponseError, ValueError):
+        client.generate(name, keep_alive=0)
 
 
 def full_name(name: str) -> str:

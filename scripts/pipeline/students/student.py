@@ -6,6 +6,7 @@ Model files are safetensors, no remote code is run, and hubs are asked only for 
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -327,6 +328,14 @@ def load_answering(student: SimpleNamespace, placement: Placement, adapter: Path
     if placement.dtype == "float32" and hasattr(model, "merge_and_unload"):
         model = model.merge_and_unload()
     return causal_lm(model).eval()
+
+
+def release_memory() -> None:
+    """Give back what students that nobody holds any more took of a GPU."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.accelerator.is_available():
+        torch.accelerator.empty_cache()
 
 
 def causal_lm(model: Any) -> Any:

@@ -30,6 +30,7 @@ class EmbeddedTeacher:
 
     name = "embedded"
     concurrency = 1
+    requests_per_call = 1 << 30
 
     def __init__(self, options: SimpleNamespace | None) -> None:
         self.options = options
@@ -197,7 +198,9 @@ class EmbeddedTeacher:
         ast = speaker.read(query.text, date.fromisoformat(query.current_date))
         return "not a sentence of the embedded language" if ast is None else minify(ast)
 
-    def judge(self, schema_row: dict[str, Any], query: str, current_date: str, ast: Any) -> bool | None:
+    def judge(
+        self, schema_row: dict[str, Any], query: str, current_date: str, ast: Any, sample: int = 0
+    ) -> bool | None:
         """Whether the AST means what the grammar reads; None where it reads nothing in any language."""
         from pipeline.schemas.asts import SchemaJudge
 

@@ -17,10 +17,10 @@ from pipeline.schemas.asts import SchemaJudge
 from pipeline.schemas.dsl import is_refusal, steps_of
 from pipeline.schemas.json_schemas import children
 from pipeline.statistics import rate
-from pipeline.teachers.teacher import CallLost, Teacher
+from pipeline.teachers.teacher import CallLost, Teacher, side_by_side
 
-Verdict = Callable[[dict[str, Any], dict[str, Any], Any], bool | None]
-"""(schema row, dataset row, AST) -> whether the judge accepts."""
+Verdict = Callable[[dict[str, Any], dict[str, Any], Any, int], bool | None]
+"""(schema row, dataset row, AST, how many times it was asked before) -> whether the judge accepts."""
 
 
 def spellings(schema: Any) -> list[Any]:
@@ -110,11 +110,11 @@ class Verdicts:
         self.gone = False
         self.trouble: str | None = None
 
-    def __call__(self, schema_row: dict[str, Any], row: dict[str, Any], ast: Any) -> bool | None:
+    def __call__(self, schema_row: dict[str, Any], row: dict[str, Any], ast: Any, sample: int = 0) -> bool | None:
         if self.gone:
             return None
         try:
-            return self.teacher.judge(schema_row, row["query"], row["current_date"], ast)
+            return self.teacher.judge(schema_row, row["query"], row["current_date"], ast, sample)
         except UserError as error:
             self.gone = not isinstance(error, CallLost)
             self.trouble = str(error).partition(";")[0]
@@ -122,33 +122,36 @@ class Verdicts:
 
 
 def calibrate(
-    verdict: Verdict, schemas: dict[str, dict[str, Any]], rows: list[dict[str, Any]], count: int, seed: int
+    verdict: Verdict, schemas: dict[str, dict[str, Any]], rows: list[dict[str, Any]], count: int, seed: int, calls: int
 ) -> dict[str, Any]:
-    """The judge's error on planted ASTs of at most `count` programs, in all and by language.
+    """The judge's error on planted ASTs of at most `count` programs, in all and by language; `calls` at a time.
 
     {"rows", "no_verdict", "false_accept": rate, "false_reject": rate, "repeat_agreement": share, "languages":
     {language: {"false_accept", "false_reject"}}}; rates are over verdicts that were given.
     """
     programs = [row for row in rows if not is_refusal(row["ast"])]
     picked = [programs[index * len(programs) // count] for index in range(count)] if len(programs) > count else programs
-    accepted: dict[bool, list[tuple[str, str, bool]]] = {True: [], False: []}
-    repeats, missing = [], 0
+    planted: list[tuple[dict[str, Any], bool, Any]] = []
     for row in picked:
         schema_row = schemas[row["schema_id"]]
         judge = SchemaJudge(schema_row["schema"])
         rng = random.Random(f"{seed}-{row['row_id']}")
-        for is_right, planted in (
-            (True, right(judge, row["ast"])),
-            (False, wrong(schema_row["schema"], judge, row["ast"], rng)),
-        ):
-            if planted is None:
-                continue
-            said = verdict(schema_row, row, planted)
-            if said is None:
-                missing += 1
-                continue
-            repeats.append(verdict(schema_row, row, planted) == said)
-            accepted[is_right].append((row["schema_id"], row["language"], said))
+        made = right(judge, row["ast"]), wrong(schema_row["schema"], judge, row["ast"], rng)
+        planted += [(row, is_right, ast) for is_right, ast in zip((True, False), made, strict=True) if ast is not None]
+
+    def twice(item: tuple[dict[str, Any], bool, Any]) -> tuple[bool | None, bool | None]:
+        row, _, ast = item
+        said = verdict(schemas[row["schema_id"]], row, ast, 0)
+        return said, None if said is None else verdict(schemas[row["schema_id"]], row, ast, 1)
+
+    accepted: dict[bool, list[tuple[str, str, bool]]] = {True: [], False: []}
+    repeats, missing = [], 0
+    for (row, is_right, _), (said, again) in zip(planted, side_by_side(twice, planted, calls), strict=True):
+        if said is None:
+            missing += 1
+            continue
+        repeats += [again == said] if again is not None else []
+        accepted[is_right].append((row["schema_id"], row["language"], said))
 
     def errors(language: str | None) -> dict[str, Any]:
         mine = lambda is_right: [v for v in accepted[is_right] if language in (None, v[1])]

@@ -21,7 +21,7 @@ from pipeline.requests.lacking import MISSING
 from pipeline.schemas.dsl import FIELD_TYPES, MOST_SUGGESTED, problem_of, reason_of
 from pipeline.schemas.json_text import minify
 from pipeline.schemas.rewrite import to_format
-from pipeline.server import is_there, model_digest
+from pipeline.server import is_here, is_there, model_digest, unload
 from pipeline.teachers.teacher import CallLost, Query
 from pipeline.words import read_words
 
@@ -134,9 +134,11 @@ class OllamaTeacher:
 
         self.options, self.run = options, run
         self.name, self.concurrency = options.model, options.concurrency
+        self.requests_per_call = options.requests_per_call
         self.client = Client(host=options.host, timeout=options.timeout)
         self.digest = model_digest(self.client, options.host, options.model)
         self.cache = Cache(Layout(run).root / "teacher_cache.sqlite")
+        self.loading = 0.0  # the longest that a call waited until the model was in memory, in seconds
         self.cost = {"calls": 0, "cache_hits": 0, "retried": 0, "tokens_in": 0, "tokens_out": 0, "seconds": 0.0}
 
     def chat(self, messages: list[dict[str, str]], schema: dict[str, Any], temperature: float, sample: int) -> str:
@@ -185,6 +187,7 @@ class OllamaTeacher:
                 self.cost["retried"] += 1
                 time.sleep(min(30.0, 2.0**attempt) * random.uniform(0.5, 1.0))
                 continue
+            self.loading = max(self.loading, (response.load_duration or 0) / 1e9)
             self.cost["calls"] += 1
             self.cost["tokens_in"] += response.prompt_eval_count or 0
             self.cost["tokens_out"] += response.eval_count or 0
@@ -296,7 +299,9 @@ class OllamaTeacher:
         except CallFailed as error:
             return f"no answer: {error}"
 
-    def judge(self, schema_row: dict[str, Any], query: str, current_date: str, ast: Any) -> bool | None:
+    def judge(
+        self, schema_row: dict[str, Any], query: str, current_date: str, ast: Any, sample: int = 0
+    ) -> bool | None:
         """The model's verdict on an AST."""
         schema = {"type": "object", "properties": {"correct": {"type": "boolean"}}, "required": ["correct"]}
         from pipeline.requests.prompts import render_prompt
@@ -307,9 +312,12 @@ class OllamaTeacher:
             "request asks: every condition, operator, value and date, and nothing else? Step names do not matter. A "
             "refusal is correct only if the schema cannot express the request."
         )
-        found = self._object([{"role": "user", "content": ask}], schema, 0.0, 0)
+        found = self._object([{"role": "user", "content": ask}], schema, 0.0, sample)
         return found["correct"] if found else None
 
     def close(self) -> dict[str, Any]:
-        """Calls, tokens and seconds so far."""
+        """Calls, tokens and seconds so far. On this machine the model leaves its memory, which the student needs
+        next."""
+        if self.cost["calls"] and is_here(self.options.host):
+            unload(self.client, self.options.model)
         return {**self.cost, "seconds": round(self.cost["seconds"], 1)}

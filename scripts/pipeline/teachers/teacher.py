@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -31,6 +33,7 @@ class Teacher(Protocol):
 
     name: str
     concurrency: int
+    requests_per_call: int
 
     def propose_domain(self, entry: dict[str, Any]) -> dict[str, Any]:
         """The spec of a domain (d_01 row without its id) from an entry of the domains file."""
@@ -43,11 +46,26 @@ class Teacher(Protocol):
     def answer(self, schema_row: dict[str, Any], query: Query, complaint: str | None, sample: int) -> str:
         """The text of an answer; `complaint` is what was wrong with the last one, `sample` numbers rollouts."""
 
-    def judge(self, schema_row: dict[str, Any], query: str, current_date: str, ast: Any) -> bool | None:
-        """Whether the AST says what the request asks; None where the teacher cannot tell."""
+    def judge(self, schema_row: dict[str, Any], query: str, current_date: str, ast: Any, sample: int) -> bool | None:
+        """Whether the AST says what the request asks; None where the teacher cannot tell. `sample` numbers the times
+        that it is asked."""
 
     def close(self) -> dict[str, Any]:
         """Release what is held; returns the cost (calls, tokens, seconds) of what was asked."""
+
+
+def side_by_side[Job, Made](work: Callable[[Job], Made], jobs: Sequence[Job], calls: int) -> Iterator[Made]:
+    """`work(job)` of each job, in their order, so many at a time; after an error or Ctrl-C what has not begun does not
+    begin."""
+    if calls == 1:
+        yield from map(work, jobs)
+        return
+    with ThreadPoolExecutor(calls) as pool:
+        try:
+            yield from pool.map(work, jobs)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 EMBEDDED_VERSION = 10
@@ -71,7 +89,7 @@ def teacher_facts(teacher: SimpleNamespace) -> dict[str, Any]:
         facts = {"kind": "embedded", "version": EMBEDDED_VERSION}
         words = [LANGUAGE, SCHEMA_LANGUAGE]
     else:
-        keys = ("kind", "model", "num_ctx", "num_predict", "think", "temperature")
+        keys = ("kind", "model", "num_ctx", "num_predict", "think", "temperature", "requests_per_call")
         facts = {key: getattr(teacher, key) for key in keys}
         words = [REQUEST_STYLES]
     return facts | {"rules": rules(), "words": [file_hash(path) for path in words]}
