@@ -145,8 +145,9 @@ def answered(
             file.flush()
             bar.update(len(job))
     bar.close()
-    del answerer
-    release_memory()
+    if answerer is not None:
+        del answerer
+        release_memory()
     return [(row, mode, made[row["row_id"], mode]) for job in jobs for row, mode in job]
 
 

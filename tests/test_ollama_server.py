@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import ollama
 import pytest
 from conftest import ROOT, run_script
 from ollama_support import BASE, BINARY, MISSING, Server
@@ -154,6 +155,8 @@ def test_the_student_as_teacher_is_validated_retried_cached_and_counted(run, exp
     assert (tmp_path / "out/teacher_cache.sqlite").exists()
     meta = json.loads((tmp_path / "out/d_03_dataset.jsonl.meta.json").read_text())
     assert meta["counts"]["teacher"]["calls"] > 0
+    held = [model.model for model in ollama.Client(host=server.host).ps().models]
+    assert "tiny-student:latest" not in held  # the student needs the memory next
     again = run_script("generate_dataset.py", *args, "--force", timeout=500)
     assert again.returncode == result.returncode
     cost = json.loads((tmp_path / "out/d_03_dataset.jsonl.meta.json").read_text())["counts"]["teacher"]

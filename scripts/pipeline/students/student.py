@@ -333,9 +333,12 @@ def load_answering(student: SimpleNamespace, placement: Placement, adapter: Path
 def release_memory() -> None:
     """Give back what students that nobody holds any more took of a GPU."""
     gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.accelerator.is_available():
-        torch.accelerator.empty_cache()
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    elif torch.backends.mps.is_available():
+        torch.mps.empty_cache()
 
 
 def causal_lm(model: Any) -> Any:
