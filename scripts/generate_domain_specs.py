@@ -29,12 +29,12 @@ VERSION = 1
 
 def make_specs(options: SimpleNamespace, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The d_01 rows of these entries. Raises UserError where a spec is unusable."""
-    from pipeline.teachers.teacher import make_teacher
+    from pipeline.teachers.teacher import make_teacher, side_by_side
 
     teacher = make_teacher(options.teacher, options.run)
     rows = []
-    for entry in progress(entries, "domains"):
-        spec = teacher.propose_domain(entry)
+    specs = progress(side_by_side(teacher.propose_domain, entries, teacher.concurrency), "domains", len(entries))
+    for entry, spec in zip(entries, specs, strict=True):
         if problem := problem_of(spec, options.run.languages):
             raise UserError(f"the spec of domain {entry['domain']!r} {problem}; mend it in the domains file")
         body = {key: spec[key] for key in ("domain", "description", "fields")}

@@ -12,8 +12,8 @@ from pipeline.schemas.json_text import minify
 
 
 class Server:
-    """An Ollama-like server; `replies` are answered in order, the last one again and again. `unloaded` are the models
-    that it was told to take out of memory."""
+    """An Ollama-like server; `replies` are answered in order, the last one again and again, with the
+    request as `asked`. `unloaded` are the models that it was told to take out of memory."""
 
     def __init__(self) -> None:
         self.requests: list[dict[str, Any]] = []
@@ -46,6 +46,7 @@ class Server:
                     self.send(200, b'{"response": "", "done": true, "done_reason": "unload"}')
                     return
                 owner.requests.append(request)
+                self.asked = request
                 reply = owner.replies.pop(0) if len(owner.replies) > 1 else owner.replies[0]
                 reply(self)
 

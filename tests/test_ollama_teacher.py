@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from conftest import ROOT
 from odd_server import Server, drops, fails, says
-from tests_support import dataset_options, make_schemas
+from tests_support import dataset_options, domain_specs, make_schemas
 
 from pipeline.config import DEFAULTS, complete_sections
 from pipeline.errors import UserError
@@ -154,6 +154,35 @@ def test_a_failed_answer_goes_back_with_the_validators_message(server, row, tmp_
     assert "was refused: at" in server.requests[1]["messages"][-1]["content"]
 
 
+def test_domain_specs_are_proposed_side_by_side_and_a_faulty_one_is_written_again(server, tmp_path):
+    import generate_domain_specs
+
+    proposed = {spec["domain"]: spec for spec in domain_specs()[:3]}
+    under_way, most = [], []
+
+    def reply(handler: Any) -> None:
+        under_way.append(handler)
+        most.append(len(under_way))
+        threading.Event().wait(0.1)
+        under_way.remove(handler)
+        messages = handler.asked["messages"]
+        name = re.match(r"Domain (\w+):", messages[0]["content"])[1]
+        fields = [{"values": []} | field for field in proposed[name]["fields"]]
+        says({"fields": fields if len(messages) > 1 else fields + fields[:1]})(handler)
+
+    server.replies = [reply]
+    teacher = teacher_of(server, tmp_path, concurrency=3)
+    options = SimpleNamespace(run=teacher.run, teacher=teacher.options)
+    entries = [{key: spec[key] for key in ("domain", "description")} for spec in proposed.values()]
+    made = generate_domain_specs.make_specs(options, entries)
+    assert [row["domain"] for row in made] == list(proposed)
+    assert [row["fields"] for row in made] == [spec["fields"] for spec in proposed.values()]
+    assert max(most) == 3
+    again = [request["messages"] for request in server.requests if len(request["messages"]) > 1]
+    assert len(again) == 3
+    assert all("without a name of its own" in messages[-1]["content"] for messages in again)
+
+
 def test_the_forecast_counts_the_calls_ahead_and_makes_none_twice(server, tmp_path, capsys):
     import generate_dataset
 
@@ -184,7 +213,7 @@ def test_a_single_schemas_requests_are_asked_for_in_small_calls_and_answered_sid
     rng, asked, under_way, most = random.Random(0), [], [], []
 
     def reply(handler: Any) -> None:
-        if wanted := server.requests[-1]["format"].get("properties", {}).get("requests"):
+        if wanted := handler.asked["format"].get("properties", {}).get("requests"):
             asked.append(wanted["minItems"])
             says({"requests": [f"{rng.getrandbits(64):x}" for _ in range(asked[-1])]})(handler)
             return

@@ -9,7 +9,6 @@ import sys
 import warnings
 from collections.abc import Callable
 
-
 NO_MEMORY = re.compile(r"[^\n.]*(?:out of memory|allocate memory|ALLOC_FAILED)[^\n.]*")
 """What torch says where a GPU's or this machine's memory does not do."""
 
