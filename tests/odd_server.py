@@ -18,6 +18,7 @@ class Server:
     def __init__(self) -> None:
         self.requests: list[dict[str, Any]] = []
         self.unloaded: list[str] = []
+        self.capabilities: list[str] | None = None
         self.replies: list[Callable[[BaseHTTPRequestHandler], None]] = []
         owner = self
 
@@ -44,6 +45,9 @@ class Server:
                 if self.path == "/api/generate" and request["keep_alive"] == 0:
                     owner.unloaded.append(request["model"])
                     self.send(200, b'{"response": "", "done": true, "done_reason": "unload"}')
+                    return
+                if self.path == "/api/show":
+                    self.send(200, json.dumps({"capabilities": owner.capabilities, "model_info": {}}).encode())
                     return
                 owner.requests.append(request)
                 self.asked = request

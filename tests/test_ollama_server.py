@@ -149,7 +149,7 @@ def test_the_student_as_teacher_is_validated_retried_cached_and_counted(run, exp
     schemas.write_text(schemas.read_text(encoding="utf-8").partition("\n")[0] + "\n", encoding="utf-8")
     args = ["--config", run.config, "--output-root", str(tmp_path / "out"), "--teacher-kind", "ollama"]
     args += ["--teacher-model", "tiny-student", "--max-samples", "1", "--teacher-num-predict", "48"]
-    args += ["--teacher-think", "none"]
+    args += ["--teacher-think", "low"]  # the server would refuse it to a model that does not think
     result = run_script("generate_dataset.py", *args, timeout=500)
     assert "Traceback" not in result.stderr, result.stderr[-2000:]
     assert (tmp_path / "out/teacher_cache.sqlite").exists()

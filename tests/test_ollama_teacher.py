@@ -57,6 +57,15 @@ def test_a_request_carries_schema_context_limits_and_thinking(server, row, tmp_p
     assert "x-set" not in json.dumps(request["format"])
 
 
+@pytest.mark.parametrize(
+    ("capabilities", "told"), [(["completion"], False), (["completion", "thinking"], True), (None, True)]
+)
+def test_a_model_that_does_not_think_is_not_told_how_long(server, row, tmp_path, capabilities, told):
+    server.replies, server.capabilities = [says(GOOD)], capabilities
+    teacher_of(server, tmp_path).answer(row, Query("q", "en", "2024-03-17"))
+    assert ("think" in server.requests[0]) == told
+
+
 def test_a_second_identical_call_is_answered_from_the_cache(server, row, tmp_path):
     server.replies = [says(GOOD)]
     query = Query("q", "en", "2024-03-17")

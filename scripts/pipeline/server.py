@@ -54,6 +54,19 @@ def full_name(name: str) -> str:
     return name if ":" in name else f"{name}:latest"
 
 
+def thinks(client: Any, name: str) -> bool:
+    """Whether a model can be told how long to think; servers refuse to tell others. True where the server says too
+    little."""
+    import httpx
+    from ollama import ResponseError
+
+    try:
+        capabilities = client.show(name).capabilities
+    except (ConnectionError, httpx.HTTPError, ResponseError, ValueError):
+        return True
+    return capabilities is None or "thinking" in capabilities
+
+
 def memory_of(client: Any, name: str, context: int, calls: int) -> str | None:
     """A sentence about the memory that a model takes for so many calls at a time, or None where the server says too
     little.

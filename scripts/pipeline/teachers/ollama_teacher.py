@@ -21,7 +21,7 @@ from pipeline.requests.lacking import MISSING
 from pipeline.schemas.dsl import FIELD_TYPES, MOST_SUGGESTED, problem_of, reason_of
 from pipeline.schemas.json_text import minify
 from pipeline.schemas.rewrite import to_format
-from pipeline.server import is_here, is_there, model_digest, unload
+from pipeline.server import is_here, is_there, model_digest, thinks, unload
 from pipeline.teachers.teacher import CallLost, Query
 from pipeline.words import read_words
 
@@ -137,6 +137,7 @@ class OllamaTeacher:
         self.requests_per_call = options.requests_per_call
         self.client = Client(host=options.host, timeout=options.timeout)
         self.digest = model_digest(self.client, options.host, options.model)
+        self.think = options.think if options.think and thinks(self.client, options.model) else None
         self.cache = Cache(Layout(run).root / "teacher_cache.sqlite")
         self.loading = 0.0  # the longest that a call waited until the model was in memory, in seconds
         self.cost = {"calls": 0, "cache_hits": 0, "retried": 0, "tokens_in": 0, "tokens_out": 0, "seconds": 0.0}
@@ -146,7 +147,7 @@ class OllamaTeacher:
         where the server is gone."""
         options = {"num_ctx": self.options.num_ctx, "num_predict": self.options.num_predict}
         options |= {"temperature": temperature, "seed": self.run.seed + sample}
-        request = {"messages": messages, "format": to_format(schema), "options": options, "think": self.options.think}
+        request = {"messages": messages, "format": to_format(schema), "options": options, "think": self.think}
         key = content_id(self.digest, request, sample)
         answer = self.cache.get(key)
         if answer is None:
