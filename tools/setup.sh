@@ -22,7 +22,7 @@ make_uv() {
   local candidate
   for candidate in python3.12 python3.13 python3 python; do
     if "$candidate" -c 'import venv, ensurepip' >/dev/null 2>&1; then
-      echo "set-up: uv is not here, making one in .uv/" >&2
+      echo "set-up: uv is not here, making one in .uv/ (on your PATH $root/.uv/bin gives you \`uv run\`)" >&2
       "$candidate" -m venv .uv >&2 && .uv/bin/python -m pip install --quiet --disable-pip-version-check uv >&2
       echo "$root/.uv/bin/uv"
       return
