@@ -43,12 +43,20 @@ def options_of(host: str, parallel: int, root: Path, args: argparse.Namespace) -
     return options
 
 
+def load(host: str) -> None:
+    """Have the server hold the model, which the stage takes out of its memory at its end."""
+    from ollama import Client
+
+    Client(host=host, timeout=600).generate(MODEL, keep_alive="30m", options={"num_ctx": 4096})
+
+
 def run_stage(host: str, parallel: int, schemas: list[dict[str, Any]], args: argparse.Namespace) -> dict[str, Any]:
     """{"seconds", "requests" (texts in the order of their answers)} of the stage with an empty cache."""
     from generate_dataset import make_dataset
 
     with tempfile.TemporaryDirectory() as folder:
         options = options_of(host, parallel, Path(folder), args)
+        load(host)
         started = time.perf_counter()
         make_dataset(schemas, options)
         seconds = time.perf_counter() - started
@@ -65,6 +73,7 @@ def run_bare(host: str, threads: int, requests: list[dict[str, Any]]) -> float:
     ask = lambda request: client.chat(
         MODEL, request["messages"], format=request["format"], options=request["options"], keep_alive="30m"
     )
+    load(host)
     started = time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(ask, requests))
@@ -79,7 +88,7 @@ def measured(parallel: int, schemas: list[dict[str, Any]], args: argparse.Namesp
         server = Server(Path(folder), parallel)
         try:
             server.make_base(MODEL)
-            first = run_stage(server.host, parallel, schemas, args)  # loads the model; records the requests
+            first = run_stage(server.host, parallel, schemas, args)  # records the requests
             requests = [json.loads(text) for text in first["requests"]]
             seconds: dict[str, list[float]] = {"stage": [], "bare": [], "serial": []}
             equal = 0

@@ -1,4 +1,4 @@
-"""What of an Ollama server both its users need: is it there, and which model is it."""
+"""What of an Ollama server both its users need: is it there, on which machine, and which model is it."""
 
 from __future__ import annotations
 
