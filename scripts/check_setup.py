@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
             locate_base(options.student.base_model)
         # torch takes seconds to import: for the shipped base only where something can be lacking
         chosen = (options.student.device, options.student.backend) != ("auto", "auto")
-        shipped = resolve(options.student.base_model) == EMBEDDED_BASE
+        shipped = resolve(options.student.base_model).resolve() == EMBEDDED_BASE.resolve()
         if stages & {"training", "alignment"} and (chosen or not shipped or find_library("cuda")):
             from pipeline.students.student import place, said_of
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from ctypes.util import find_library
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,13 @@ def test_a_mistake_is_one_sentence_and_exit_status_2(root, stage, args, said):
         filled = ["--config", str(root / "config.json"), *filled]
     env = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(root / "hf")}
     assert said in refused(stage, *filled, env=env)
+
+
+def test_the_preflight_says_where_a_student_is_trained_and_needs_no_torch_for_the_shipped_one(root):
+    config = str(root / "config.json")
+    assert ok("check_setup.py", "--config", config, "--device", "cpu").startswith("student: ")
+    shipped = ok("check_setup.py", "--config", config, "--base-model", "assets/embedded_base")
+    assert shipped == "" or find_library("cuda")
 
 
 def test_an_unknown_flag_ends_with_status_2():
