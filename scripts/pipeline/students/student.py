@@ -332,9 +332,10 @@ def load_answering(student: SimpleNamespace, placement: Placement, adapter: Path
 
 def release_memory() -> None:
     """Give back what students that nobody holds any more took of a GPU."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return
     gc.collect()
-    import torch
-
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     elif torch.backends.mps.is_available():
