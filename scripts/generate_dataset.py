@@ -286,9 +286,8 @@ def make_dataset(
         except CallLost as error:
             print(f"dataset: {teacher.name}: no forecast, {error}")
 
-    calls = max(
-        1, teacher.concurrency // max(1, len(jobs))
-    )  # schemas are side by side, and where they are few, requests
+    # Schemas go side by side; where they are few, so do the requests of each.
+    calls = max(1, teacher.concurrency // max(1, len(jobs)))
 
     def work(job: Job) -> Any:
         try:

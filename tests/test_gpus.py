@@ -10,7 +10,7 @@ import torch
 from unsloth_on_cpu import a_gpu_is_said_to_be_there
 
 from pipeline.errors import UserError
-from pipeline.students.student import Placement, place
+from pipeline.students.student import Placement, place, said_of
 
 AUTO = SimpleNamespace(device="auto", backend="auto")
 
@@ -39,6 +39,8 @@ def test_without_what_kernels_are_compiled_with_a_gpu_trains_with_transformers(m
         monkeypatch.setattr(sysconfig, "get_paths", lambda: {"include": "nowhere"})
     with a_gpu_is_said_to_be_there():
         assert place(AUTO, trains=True) == Placement("transformers", "cuda", "bfloat16")
+        student = SimpleNamespace(base_model="base", backend="auto")
+        assert f"since Unsloth lacks {lacking}" in said_of(student, place(AUTO, trains=True))
         with pytest.raises(UserError, match=lacking):
             place(SimpleNamespace(device="auto", backend="unsloth"), trains=True)
 

@@ -90,6 +90,8 @@ def test_a_judge_is_asked_twice_and_not_read_from_a_cache():
     found = calibrate(verdict, {"0": {"schema": SCHEMA}}, rows(1), 1, 1, 1)
     assert asked == [0, 1, 0, 1]
     assert found["repeat_agreement"] == 0
+    lost = lambda schema_row, row, ast, sample: None if sample else True
+    assert calibrate(lost, {"0": {"schema": SCHEMA}}, rows(1), 1, 1, 1)["repeat_agreement"] is None
 
 
 def test_jobs_side_by_side_come_in_order_and_none_begins_after_an_error():
@@ -106,6 +108,11 @@ def test_jobs_side_by_side_come_in_order_and_none_begins_after_an_error():
 
     with pytest.raises(ValueError, match="the first"):
         list(side_by_side(work, range(100), 2))
+    assert len(begun) < 10
+    begun.clear()
+    made = side_by_side(lambda job: work(job + 1), range(100), 2)
+    assert next(made) == 1
+    made.close()
     assert len(begun) < 10
 
 
@@ -140,6 +147,7 @@ def test_a_teacher_judges_once_all_is_answered_and_a_killed_judgement_asks_no_an
     said = ok("evaluate_student.py", *flags, *teacher, "--base")
     server.stop()
     assert "base model" not in said
+    assert server.unloaded == ["tiny"]
     (found,) = tmp_path.rglob("evaluation_results.jsonl")
     assert set(answered) == {len(rows_of(found))}
     assert any(row["teacher_verdict"] for row in rows_of(found))

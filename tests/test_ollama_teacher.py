@@ -212,7 +212,7 @@ def test_the_forecast_counts_the_calls_ahead_and_makes_none_twice(server, tmp_pa
     assert len(said) == len(set(said))
 
 
-def test_a_single_schemas_requests_are_asked_for_in_small_calls_and_answered_side_by_side(server, tmp_path):
+def test_a_single_schemas_requests_are_asked_for_in_small_calls_and_answered_side_by_side(server, tmp_path, capsys):
     import generate_dataset
 
     teacher = teacher_of(server, tmp_path, concurrency=3)
@@ -235,6 +235,7 @@ def test_a_single_schemas_requests_are_asked_for_in_small_calls_and_answered_sid
     server.replies = [reply]
     rows, *_ = generate_dataset.make_dataset(make_schemas(1, 4), options)
     assert asked == [16, 16, 8]
+    assert "at least 43 calls" in capsys.readouterr().out
     assert len(rows) == 40
     assert max(most) == 3
 

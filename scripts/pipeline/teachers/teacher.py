@@ -61,11 +61,7 @@ def side_by_side[Job, Made](work: Callable[[Job], Made], jobs: Sequence[Job], ca
         yield from map(work, jobs)
         return
     with ThreadPoolExecutor(calls) as pool:
-        try:
-            yield from pool.map(work, jobs)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+        yield from pool.map(work, jobs)  # cancels what has not begun, however this ends
 
 
 EMBEDDED_VERSION = 10
