@@ -1,8 +1,8 @@
 """Measure a student on rows that it has not seen: free and constrained, seen and unseen schemas apart.
 
 Greedy, batched by schema. Before anything runs, a check proves that no measured row and no unseen schema is in the
-training corpus. The teacher is asked once all is answered, so that the two never need memory at the same time. A killed
-evaluation goes on where it stopped and ends with the same file.
+training corpus. The teacher is asked once all is answered, so that an adapter and a teacher on one machine do not need
+its memory at the same time. A killed evaluation goes on where it stopped and ends with the same file.
 
 In   outputs/d_02_final_schemas.jsonl, outputs/d_03_dataset.jsonl, outputs/d_04_training_corpus.jsonl, an adapter;
      tests/gold/ for the split gold
@@ -262,8 +262,8 @@ def main(argv: list[str] | None = None) -> int:
         if not options.force and stage.up_to_date():
             return 0
         schemas, rows = measured(layout, splits, options.evaluation.gold_rows)
-        if options.run.max_samples:
-            rows = [r for s in splits for r in [x for x in rows if x["split"] == s][: options.run.max_samples]]
+        if most := options.run.max_samples:
+            rows = [r for s in splits for r in [x for x in rows if x["split"] == s][:most]]
         if not rows:
             raise UserError(f"{layout.dataset} has no rows of the splits {', '.join(splits)}; check --splits")
         check_unseen(layout, rows)

@@ -251,24 +251,32 @@ def counts_of(trainer: Any, groups: list[list[int]], supervised: int) -> dict[st
     }
 
 
-def train(options: SimpleNamespace, layout: Layout, stage: Stage, places: dict[str, list[Place]]) -> dict[str, Any]:
-    """Train, write the adapter, the metrics and the run's config; returns counts for the record."""
+def say_where(student: SimpleNamespace, placement: Any) -> None:
+    """Print what is trained where, and whether more GPUs are there than are used."""
     import torch
 
-    from pipeline.students.student import Renderer, add_lora, load_base, load_tokenizer, place, said_of, save_adapter
+    from pipeline.students.student import said_of
+
+    several = f", {processes()} processes" if processes() > 1 else ""
+    print(f"training: {said_of(student, placement)}{several}")
+    gpus = torch.cuda.device_count() if placement.device == "cuda" else 0
+    if processes() < gpus:
+        print(f"training: on {processes()} of {gpus} GPUs; docs/SCALING.md says how to take them all")
+
+
+def train(options: SimpleNamespace, layout: Layout, stage: Stage, places: dict[str, list[Place]]) -> dict[str, Any]:
+    """Train, write the adapter, the metrics and the run's config; returns counts for the record."""
+    from pipeline.students.student import Renderer, add_lora, load_base, load_tokenizer, place, save_adapter
 
     training, student, run = options.training, options.student, options.run
     placement = place(student, trains=True, whole=training.lora_rank == 0)
     if main_process():
-        several = f", {processes()} processes" if processes() > 1 else ""
-        print(f"training: {said_of(student, placement)}{several}")
-        gpus = torch.cuda.device_count() if placement.device == "cuda" else 0
-        if processes() < gpus:
-            print(f"training: on {processes()} of {gpus} GPUs; docs/SCALING.md says how to take them all")
+        say_where(student, placement)
     model = load_base(student, placement)
     tokenizer = load_tokenizer(student.base_model)
     model = add_lora(model, student, placement, training.lora_rank, training.lora_alpha, run.seed)
 
+    import torch
     from transformers import EarlyStoppingCallback
 
     from pipeline.students.trainers import GroupSFTTrainer, MetricsFile
