@@ -17,6 +17,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pipeline.students  # noqa: F401  (as in the stages, before torch, which reads what it sets)
+
+# isort: split
 import torch
 
 DEVICE = SimpleNamespace(
