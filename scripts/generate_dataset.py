@@ -261,14 +261,13 @@ def rows_of_schema(
 
 
 def make_dataset(
-    schemas: list[dict[str, Any]], options: SimpleNamespace
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]], dict[str, Any]]:
-    """(d_03 rows, rejected rows, schemas left open by lost calls, the teacher's cost), in the order of the schemas."""
+    schemas: list[dict[str, Any]], options: SimpleNamespace, teacher: Teacher
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+    """(d_03 rows, rejected rows, schemas left open by lost calls), in the order of the schemas."""
     own: dict[str, list[dict[str, Any]]] = {}
     if options.run.examples:
         day = current_dates("examples", options.run.seed, 1)[0]
         own = read_examples(Path(options.run.examples), schemas, options.run.languages, day)
-    teacher = make_teacher(options.teacher, options.run, options.dataset)
     shares = iter(train_shares(schemas, options.dataset))
     given = 0
     jobs = []
@@ -305,7 +304,7 @@ def make_dataset(
         still_open += [lost] if lost else []
         bar.update(len(kept), f"{100 * len(rows) / max(1, len(rows) + len(rejected)):.0f} % of answers kept")
     bar.close()
-    return rows, rejected, still_open, teacher.close()
+    return rows, rejected, still_open
 
 
 def counts_of(rows: list[dict[str, Any]], rejected: list[dict[str, Any]]) -> dict[str, Any]:
@@ -350,12 +349,14 @@ def main(argv: list[str] | None = None) -> int:
         if options.preview is None and not options.force and stage.up_to_date():
             return 0
         schemas = list(read_jsonl(layout.schemas, "build_schemas.py"))
-        if options.preview is not None:
-            rows, *_ = make_dataset(schemas[: options.preview], options)
+        teacher = make_teacher(options.teacher, options.run, options.dataset)
+        if options.preview is not None:  # the teacher stays in memory for the next one
+            rows, *_ = make_dataset(schemas[: options.preview], options, teacher)
             for row in rows:
                 print(f"{row['language']} {row['current_date']}  {row['query']}\n    {_text(row['ast'])}")
             return 0
-        rows, rejected, still_open, cost = make_dataset(schemas, options)
+        rows, rejected, still_open = make_dataset(schemas, options, teacher)
+        cost = teacher.close()
         if still_open:
             write_jsonl(layout.open_schemas, still_open)
             raise UserError(

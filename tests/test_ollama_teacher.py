@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import random
 import re
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +17,7 @@ from typing import Any
 import pytest
 from conftest import ROOT
 from odd_server import Server, drops, fails, says
-from tests_support import dataset_options, domain_specs, make_schemas
+from tests_support import copied, dataset_options, domain_specs, make_schemas, rows_of
 
 from pipeline.config import DEFAULTS, complete_sections
 from pipeline.errors import UserError
@@ -107,7 +110,7 @@ def test_lost_calls_leave_their_schemas_open_and_the_next_start_asks_only_those(
 
     schemas = make_schemas(3, 4)
     options = SimpleNamespace(dataset=dataset_options(rows_per_schema=2, seen_schemas=0, attempts=1))
-    teacher = teacher_of(server, tmp_path)
+    teacher = teacher_of(server, tmp_path, concurrency=1)
     options.run, options.teacher = teacher.run, teacher.options
     options.run.languages, options.run.max_samples = ["en"], None
     troubled = True
@@ -120,14 +123,13 @@ def test_lost_calls_leave_their_schemas_open_and_the_next_start_asks_only_those(
         return says({"requests": ["one", "two"]} if "requests" in json.dumps(request["format"]) else GOOD)(handler)
 
     server.replies = [reply]
-    options.teacher.concurrency = 1
-    _, _, still_open, _ = generate_dataset.make_dataset(schemas, options)
+    _, _, still_open = generate_dataset.make_dataset(schemas, options, teacher)
     assert [entry["schema_id"] for entry in still_open] == [schemas[0]["schema_id"]]
     troubled, before = False, len(server.requests)
-    rows, _, still_open, cost = generate_dataset.make_dataset(schemas, options)
+    rows, _, still_open = generate_dataset.make_dataset(schemas, options, teacher)
     assert not still_open
     assert {row["schema_id"] for row in rows} == {row["schema_id"] for row in schemas}
-    assert cost["cache_hits"] > 0
+    assert teacher.cost["cache_hits"] > 0
     assert server.requests[before:]
     assert all(of_first(request) for request in server.requests[before:])
 
@@ -197,15 +199,14 @@ def test_the_forecast_counts_the_calls_ahead_and_makes_none_twice(server, tmp_pa
 
     schemas = make_schemas(3, 4)
     options = SimpleNamespace(dataset=dataset_options(rows_per_schema=2, seen_schemas=0, attempts=1))
-    teacher = teacher_of(server, tmp_path)
+    teacher = teacher_of(server, tmp_path, concurrency=1)
     options.run, options.teacher = teacher.run, teacher.options
     options.run.languages = ["en"]
     asked = lambda handler: says({"requests": ["one", "two"]})(handler)
     server.replies = [
         lambda handler: (asked if "requests" in json.dumps(server.requests[-1]["format"]) else says(GOOD))(handler)
     ]
-    options.teacher.concurrency = 1
-    generate_dataset.make_dataset(schemas, options)
+    generate_dataset.make_dataset(schemas, options, teacher)
     # three calls for requests and six answers, each 10 tokens
     assert "at least 9 calls, about 90 tokens and 0.0 hours" in capsys.readouterr().out
     said = [minify([request["messages"], request["options"]["seed"]]) for request in server.requests]
@@ -233,7 +234,7 @@ def test_a_single_schemas_requests_are_asked_for_in_small_calls_and_answered_sid
         says(GOOD)(handler)
 
     server.replies = [reply]
-    rows, *_ = generate_dataset.make_dataset(make_schemas(1, 4), options)
+    rows, *_ = generate_dataset.make_dataset(make_schemas(1, 4), options, teacher)
     assert asked == [16, 16, 8]
     assert "at least 43 calls" in capsys.readouterr().out
     assert len(rows) == 40
@@ -288,6 +289,63 @@ def test_a_model_on_this_machine_leaves_its_memory_once_it_was_asked(server, row
         teacher.answer(row, Query("q", "en", "2024-03-17"))
         teacher.close()
         assert server.unloaded == ["tiny"]
+
+
+def dataset_stage(server: Server, data: Any, folder: Any, *args: str) -> list[str]:
+    """The command of the dataset stage with this teacher, on a copy of a finished root."""
+    flags = ["--config", str(copied(data, folder)), "--teacher-kind", "ollama", "--ollama-host", server.host]
+    flags += ["--teacher-model", "tiny", "--teacher-concurrency", "3", "--force", *args]
+    return [sys.executable, str(ROOT / "scripts/generate_dataset.py"), *flags]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "status", "said"),
+    [(None, 130, "stopped; the same command goes on from here"), (fails(400), 2, "refused a request")],
+    ids=["Ctrl-C", "an error"],
+)
+def test_a_stage_that_ends_early_does_not_wait_for_calls_under_way(server, data, tmp_path, trouble, status, said):
+    """The server answers none of three calls before the stage has ended, or one of them, and with an error."""
+    held, ended = threading.Semaphore(0), threading.Event()
+    first = minify(rows_of(data / "out/d_02_final_schemas.jsonl")[0]["schema"])
+
+    def reply(handler: Any) -> None:
+        if trouble is not None and first in handler.asked["messages"][0]["content"]:
+            assert held.acquire(timeout=120)
+            assert held.acquire(timeout=120)
+            trouble(handler)
+            return
+        held.release()
+        ended.wait()
+        drops(handler)
+
+    server.replies = [reply]
+    command = dataset_stage(server, data, tmp_path)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        try:
+            if trouble is None:
+                for _ in range(3):
+                    assert held.acquire(timeout=120)
+                process.send_signal(signal.SIGINT)
+            _, lines = process.communicate(timeout=120)
+        finally:
+            process.kill()
+            ended.set()
+    assert process.returncode == status
+    assert said in lines
+    assert "Traceback" not in lines
+
+
+def test_a_preview_leaves_the_teacher_in_memory_for_the_next(server, data, tmp_path):
+    asked = lambda handler: "requests" in json.dumps(handler.asked["format"])
+    server.replies = [
+        lambda handler: says({"requests": [f"a{len(server.requests)}"] * 6} if asked(handler) else GOOD)(handler)
+    ]
+    made = subprocess.run(
+        dataset_stage(server, data, tmp_path, "--preview", "1"), capture_output=True, text=True, check=False
+    )
+    assert made.returncode == 0, made.stderr
+    assert server.requests
+    assert not server.unloaded
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,10 @@ import errno
 import os
 import re
 import sys
+import threading
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 
 NO_MEMORY = re.compile(r"[^\n.]*(?:out of memory|allocate memory|ALLOC_FAILED)[^\n.]*")
 """What torch says where a GPU's or this machine's memory does not do."""
@@ -15,6 +17,16 @@ NO_MEMORY = re.compile(r"[^\n.]*(?:out of memory|allocate memory|ALLOC_FAILED)[^
 
 class UserError(Exception):
     """Something that the user can mend. Its message names the value, the place and what to do."""
+
+
+def leave(status: int) -> None:
+    """Exit, without waiting for threads whose calls a server has still to answer."""
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(AttributeError, OSError):  # closed before, or read by nobody
+                stream.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def run(main: Callable[[], int]) -> None:
@@ -25,7 +37,7 @@ def run(main: Callable[[], int]) -> None:
     # What Python's `re` may read otherwise one day ("[[a-z]") is no matter of whoever wrote a schema's pattern.
     warnings.filterwarnings("ignore", "Possible (nested set|set )", FutureWarning)
     try:
-        status = main()
+        sys.exit(main())
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         status = 2
@@ -48,4 +60,4 @@ def run(main: Callable[[], int]) -> None:
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
         status = 130
-    sys.exit(status)
+    leave(status)

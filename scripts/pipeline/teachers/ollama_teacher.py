@@ -141,6 +141,13 @@ class OllamaTeacher:
         self.cache = Cache(Layout(run).root / "teacher_cache.sqlite")
         self.loading = 0.0  # the longest that a call waited until the model was in memory, in seconds
         self.cost = {"calls": 0, "cache_hits": 0, "retried": 0, "tokens_in": 0, "tokens_out": 0, "seconds": 0.0}
+        self.counting = threading.Lock()
+
+    def _count(self, **more: float) -> None:
+        """Add to the cost, from any thread."""
+        with self.counting:
+            for key, value in more.items():
+                self.cost[key] += value
 
     def chat(self, messages: list[dict[str, str]], schema: dict[str, Any], temperature: float, sample: int) -> str:
         """The text of an answer. Raises CallFailed where it was cut off, CallLost where every try failed, UserError
@@ -154,7 +161,7 @@ class OllamaTeacher:
             answer = self._ask(request)
             self.cache.put(key, request, answer)
         else:
-            self.cost["cache_hits"] += 1
+            self._count(cache_hits=1)
         if answer["done_reason"] == "length":
             raise CallFailed(f"the answer was cut off at {self.options.num_predict} tokens")
         return answer["content"]
@@ -185,14 +192,12 @@ class OllamaTeacher:
                         f"{said} and does not answer any more; start it and run the same command: what was answered is "
                         "kept"
                     ) from None
-                self.cost["retried"] += 1
+                self._count(retried=1)
                 time.sleep(min(30.0, 2.0**attempt) * random.uniform(0.5, 1.0))
                 continue
             self.loading = max(self.loading, (response.load_duration or 0) / 1e9)
-            self.cost["calls"] += 1
-            self.cost["tokens_in"] += response.prompt_eval_count or 0
-            self.cost["tokens_out"] += response.eval_count or 0
-            self.cost["seconds"] += time.monotonic() - started
+            asked, said = response.prompt_eval_count or 0, response.eval_count or 0
+            self._count(calls=1, tokens_in=asked, tokens_out=said, seconds=time.monotonic() - started)
             return {"content": response.message.content or "", "done_reason": response.done_reason or "stop"}
         raise AssertionError("unreachable")
 

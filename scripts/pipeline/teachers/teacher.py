@@ -55,13 +55,23 @@ class Teacher(Protocol):
 
 
 def side_by_side[Job, Made](work: Callable[[Job], Made], jobs: Sequence[Job], calls: int) -> Iterator[Made]:
-    """`work(job)` of each job, in their order, so many at a time; after an error or Ctrl-C what has not begun does not
-    begin."""
+    """`work(job)` of each job, in their order, so many at a time.
+
+    Where fewer are taken than there are, what has begun is waited for and no more is begun. After an error or Ctrl-C it
+    is not waited for, either: a job may be many calls, and a call minutes. `errors.run` ends the process all the same.
+    """
     if calls == 1:
         yield from map(work, jobs)
         return
-    with ThreadPoolExecutor(calls) as pool:
-        yield from pool.map(work, jobs)  # cancels what has not begun, however this ends
+    pool, failed = ThreadPoolExecutor(calls), True
+    try:
+        yield from pool.map(work, jobs)
+        failed = False
+    except GeneratorExit:
+        failed = False
+        raise
+    finally:
+        pool.shutdown(wait=not failed, cancel_futures=True)
 
 
 EMBEDDED_VERSION = 10
