@@ -1,28 +1,24 @@
 #!/usr/bin/env bash
-# The whole chain, each stage only where it is not up to date. Hands on the flags that all stages share: --config,
-# --output-root, --run-name, --max-steps, --max-samples, --seed, --languages, --schemas, --examples, --force.
+# The whole chain, each stage only where it is not up to date. Takes the flags of all stages (scripts/check_setup.py
+# --help lists them); each stage takes its own.
 #   ./runAll.sh --config config/offline.json                      no GPU, no Ollama, no model hub
 #   ./runAll.sh --config config/offline.json --schemas examples   your own JSON Schemas
-#   ./runAll.sh --config config/defaults.json --from training     stages: specs schemas dataset corpus base training
+#   ./runAll.sh --teacher-model gpt-oss:20b --learning-rate 2e-4  other options than those of config/defaults.json
+#   ./runAll.sh --from training --until evaluation                stages: specs schemas dataset corpus base training
 #                                                                 evaluation pairs alignment aligned report
 set -euo pipefail
 
 stages=(specs schemas dataset corpus base training evaluation pairs alignment aligned report)
 first=specs last=report
-shared=()
+flags=()
 while [ $# -gt 0 ]; do
   case "$1" in
     --from) first=${2:?--from needs a stage} && shift 2 ;;
     --until) last=${2:?--until needs a stage} && shift 2 ;;
-    --config | --output-root | --run-name | --max-steps | --max-samples | --seed | --languages | --schemas | --examples)
-      shared+=("$1" "${2:?$1 needs a value}") && shift 2 ;;
-    --config=* | --output-root=* | --run-name=* | --max-steps=* | --max-samples=* | --seed=* | --languages=* | --schemas=* | --examples=*)
-      shared+=("$1") && shift ;;
-    --force) shared+=("$1") && shift ;;
-    -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0" && exit 0 ;;
-    *)
-      echo "error: runAll.sh does not take $1; give it to a stage's own runner or script (--help lists its flags)" >&2
-      exit 2 ;;
+    --from=*) first=${1#*=} && shift ;;
+    --until=*) last=${1#*=} && shift ;;
+    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0" && exit 0 ;;
+    *) flags+=("$1") && shift ;;
   esac
 done
 for name in "$first" "$last"; do
@@ -36,9 +32,9 @@ source "$(dirname "$0")/tools/setup.sh"
 export DATASET_GENERATOR_CHAIN=$$
 
 run() {
-  "$python" "scripts/$1.py" ${shared[@]+"${shared[@]}"} "${@:2}"
+  "$python" "scripts/$1.py" ${flags[@]+"${flags[@]}"} "${@:2}"
 }
-"$python" scripts/check_setup.py ${shared[@]+"${shared[@]}"} --from "$first" --until "$last"
+"$python" scripts/check_setup.py ${flags[@]+"${flags[@]}"} --from "$first" --until "$last"
 
 running=
 for stage in "${stages[@]}"; do

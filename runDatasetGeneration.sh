@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Domain specs, schemas, dataset and corpus. Flags that all stages share go to each of them; others: run a script itself.
+# Domain specs, schemas, dataset and corpus. Takes the flags of all stages; each stage takes its own.
 #   ./runDatasetGeneration.sh --config config/defaults.json
 set -euo pipefail
 source "$(dirname "$0")/tools/setup.sh"

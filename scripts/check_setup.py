@@ -1,6 +1,6 @@
 """Preflight: says before the first long stage what the run will need and does not have.
 
-Checks the config, the base model's weights (for stages from the corpus on), the device and the backend that train it,
+Checks the config, the flags of all stages, the base model's weights (for stages from the corpus on), the device and the backend that train it,
 and the teacher's server and model (for domain specs, dataset, and evaluation with a judge), and says how much memory
 the teacher takes.
 
@@ -14,7 +14,8 @@ from ctypes.util import find_library
 
 from pipeline import errors
 from pipeline.artifacts import locked
-from pipeline.config import parse_options
+from pipeline.config import chain_sections, parse_options
+from pipeline.errors import UserError
 from pipeline.paths import EMBEDDED_BASE, Layout, resolve
 
 STAGES = [
@@ -38,7 +39,12 @@ def main(argv: list[str] | None = None) -> int:
     extra = argparse.ArgumentParser(add_help=False)
     extra.add_argument("--from", dest="first", choices=STAGES, default=STAGES[0], help="first stage")
     extra.add_argument("--until", dest="last", choices=STAGES, default=STAGES[-1], help="last stage")
-    options = parse_options(argv, __doc__, ("run", "teacher", "student", "evaluation", "training"), extra)
+    options = parse_options(argv, __doc__, chain_sections(), extra)
+    if options.evaluation.adapter is not None or options.evaluation.model != "newest":
+        raise UserError(
+            "the chain measures the adapters that it trains itself; leave out --adapter and --model (evaluation.adapter and "
+            "evaluation.model in the config), or run ./runEvals.sh with them"
+        )
     stages = set(STAGES[STAGES.index(options.first) : STAGES.index(options.last) + 1])
     with locked(Layout(options.run).root, "runAll.sh"):
         if stages & NEED_STUDENT:

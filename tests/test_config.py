@@ -9,7 +9,15 @@ import pytest
 from conftest import ROOT
 from jsonschema import Draft202012Validator
 
-from pipeline.config import DEFAULTS, complete_sections, flag_of, load_sections, option_schema, parse_options
+from pipeline.config import (
+    DEFAULTS,
+    chain_sections,
+    complete_sections,
+    flag_of,
+    load_sections,
+    option_schema,
+    parse_options,
+)
 from pipeline.errors import UserError
 
 SHIPPED = [ROOT / "config" / name for name in ("defaults.json", "offline.json")]
@@ -121,12 +129,32 @@ def test_the_teachers_model_comes_from_flag_then_variable_then_llmrc_then_config
     assert read("--config", str(SHIPPED[1])).kind == "embedded"
 
 
-def test_flags_of_a_stage_are_different(monkeypatch):
-    groups = (
-        ("run", "teacher", "student", "evaluation", "pairs", "alignment"),
-        ("run", "student", "training"),
-        ("run", "teacher", "dataset"),
-    )
-    for sections in groups:
-        flags = [flag_of(s, key) for s in sections for key in option_schema()["properties"][s]["properties"]]
-        assert len(flags) == len(set(flags))
+def test_a_flag_is_one_stages_alone_so_that_a_chain_can_hand_all_of_them_to_each(monkeypatch):
+    flags = [flag_of(s, key) for s in chain_sections() for key in option_schema()["properties"][s]["properties"]]
+    assert len(flags) == len(set(flags))
+    argv = ["--rows-per-schema", "5", "--no-shared-prefix", "--learning-rate=0.1"]
+    for section, key, value in (("dataset", "rows_per_schema", 5), ("training", "learning_rate", 0.1)):
+        with pytest.raises(UserError, match="is not read here"):
+            parse_options(argv, "", ("run", section))
+        monkeypatch.setenv("DATASET_GENERATOR_CHAIN", "1")
+        options = parse_options(argv, "", ("run", section))
+        assert getattr(getattr(options, section), key) == value
+        assert set(vars(options)) == {"force", "config", "run", section}
+        monkeypatch.delenv("DATASET_GENERATOR_CHAIN")
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--learning-rat", "1"], "there is no flag --learning-rat, but --learning-rate;"),
+        (["--learning-rat=1"], "there is no flag --learning-rat, but --learning-rate;"),
+        (["words"], "there is no flag words;"),
+        (["--seed"], "--seed: expected one argument"),
+        (["--no-judge"], "--no-judge is an option of 'evaluation', which is not read here"),
+        (["--ollama-name", "x"], "export_student.py takes it"),
+    ],
+)
+def test_a_flag_that_there_is_not_is_a_sentence_with_the_way_out(argv, said):
+    with pytest.raises(UserError) as error:
+        parse_options(argv, "", ("run", "training"))
+    assert said in str(error.value)

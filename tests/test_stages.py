@@ -10,12 +10,13 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from ctypes.util import find_library
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, run_script
+from conftest import ROOT
 from odd_server import Server, drops, fails, says
 from tests_support import config_for, copied, ok, refused, rows_of, write_pairs
 
@@ -170,8 +171,37 @@ def test_the_preflight_says_where_a_student_is_trained_and_needs_no_torch_for_th
     assert shipped == "" or find_library("cuda")
 
 
-def test_an_unknown_flag_ends_with_status_2():
-    assert run_script("build_schemas.py", "--no-such-flag").returncode == 2
+def run_all(*args: Any) -> subprocess.CompletedProcess:
+    return subprocess.run([ROOT / "runAll.sh", *map(str, args)], capture_output=True, text=True, check=False)
+
+
+def test_the_chain_hands_each_stage_its_own_flags(tmp_path, tiny_base):
+    config = config_for(tmp_path, tiny_base)
+    flags = ("--test-schemas", "3", "--rows-per-schema", "2", "--seen-schemas=0", "--no-judge", "--lora-rank", "8")
+    made = run_all("--config", config, "--until", "dataset", *flags)
+    assert made.returncode == 0, made.stderr
+    splits = Counter(row["split"] for row in rows_of(tmp_path / "out/d_02_final_schemas.jsonl"))
+    assert splits["test"] == 3
+    rows = Counter(row["split"] for row in rows_of(tmp_path / "out/d_03_dataset.jsonl"))
+    assert rows["train"] == 2 * splits["train"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--lora-rang", "8"], "there is no flag --lora-rang, but --lora-rank"),
+        (["--lora-rank", "-8"], "--lora-rank is -8"),
+        (["--adapter", "somewhere"], "leave out --adapter"),
+        (["--model", "sft"], "leave out --adapter and --model"),
+        (["--from=nowhere"], "there is no stage nowhere"),
+    ],
+)
+def test_what_no_stage_takes_is_said_before_the_first(tmp_path, tiny_base, flags, said):
+    made = run_all("--config", config_for(tmp_path, tiny_base), *flags)
+    assert made.returncode == 2
+    assert said in made.stderr
+    assert "Traceback" not in made.stderr
+    assert not list((tmp_path / "out").glob("d_*"))
 
 
 def test_weights_that_are_no_safetensors_and_remote_code_are_refused(root, tiny_base, tmp_path):
@@ -468,11 +498,11 @@ def test_the_report_stands_alone_and_holds_every_model(trained):
 @pytest.mark.timeout(1500)
 def test_the_whole_chain_runs_and_then_is_up_to_date(tmp_path, tiny_base):
     config = str(config_for(tmp_path, tiny_base, run={"output_root": str(tmp_path / "out"), "max_steps": 2}))
-    first = subprocess.run([ROOT / "runAll.sh", "--config", config], capture_output=True, text=True, check=False)
+    first = run_all("--config", config)
     assert first.returncode == 0, first.stderr[-3000:]
     assert "exact match, 95 % intervals" in first.stdout
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*.jsonl")}
-    second = subprocess.run([ROOT / "runAll.sh", "--config", config], capture_output=True, text=True, check=False)
+    second = run_all("--config", config)
     assert second.returncode == 0
     assert second.stdout.count("up to date") == 11
     assert before == {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*.jsonl")}

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 from pipeline.errors import UserError
 from pipeline.paths import ROOT
-from pipeline.processes import main_process, processes
+from pipeline.processes import chain, main_process, processes
 
 
 def canonical(value: Any) -> str:
@@ -213,8 +213,7 @@ def locked(root: Path, stage: str, *, several: bool = False) -> Iterator[None]:
 
     Only a stage that says so (`several`) may be started as several processes.
 
-    The owner is the runner that set DATASET_GENERATOR_CHAIN to its process id, else the launcher of several processes,
-    else this process. The lock of a process that is gone counts for nothing.
+    The owner is the runner of a chain of stages, else the launcher of several processes, else this process. The lock of a process that is gone counts for nothing.
     """
     import psutil
     from filelock import FileLock
@@ -225,9 +224,9 @@ def locked(root: Path, stage: str, *, several: bool = False) -> Iterator[None]:
         )
     root.mkdir(parents=True, exist_ok=True)
     owner_path = root / ".run.json"
-    chain = os.environ.get("DATASET_GENERATOR_CHAIN")
+    runner = chain()
     alone = os.getpid() if processes() == 1 else os.getppid()  # the launcher owns what its processes share
-    pid = int(chain) if chain and psutil.pid_exists(int(chain)) else alone
+    pid = runner if runner and psutil.pid_exists(runner) else alone
     mine = {"pid": pid, "created": psutil.Process(pid).create_time(), "stage": stage}
     with FileLock(root / ".lock"):
         try:

@@ -6,16 +6,18 @@ A stage names the sections it reads; each key of them is one flag. Defaults stan
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import os
 import re
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 from pipeline.errors import UserError
 from pipeline.paths import CONFIG_DIR, ROOT
+from pipeline.processes import chain
 
 DEFAULTS = CONFIG_DIR / "defaults.json"
 Sections = dict[str, dict[str, Any]]
@@ -31,6 +33,11 @@ def flag_of(section: str, key: str) -> str:
     """The command-line flag of an option."""
     spec = option_schema()["properties"][section]["properties"][key]
     return spec.get("x-flag") or "--" + key.replace("_", "-")
+
+
+def chain_sections() -> tuple[str, ...]:
+    """The sections that the stages of `runAll.sh` read, in which each flag stands once."""
+    return tuple(section for section in option_schema()["properties"] if section != "export")
 
 
 def read_json(path: Path) -> Any:
@@ -140,6 +147,29 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, max_help_position=34, width=118)
 
 
+class _Parser(argparse.ArgumentParser):
+    """One whose errors are a sentence, without the usage of some dozens of flags before it."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; --help lists the flags")
+
+
+def _unknown(said: str, sections: tuple[str, ...]) -> UserError:
+    """The sentence for what no flag of these sections is."""
+    flag = said.partition("=")[0]
+    section_of = {
+        flag_of(name, key): name for name, spec in option_schema()["properties"].items() for key in spec["properties"]
+    }
+    section = section_of.get(flag.replace("--no-", "--", 1))
+    if section is not None and section not in sections:
+        takes_it = "./runAll.sh" if section in chain_sections() else "export_student.py"
+        return UserError(
+            f"{flag} is an option of {section!r}, which is not read here; leave it out ({takes_it} takes it)"
+        )
+    near = difflib.get_close_matches(flag, section_of, 1)
+    return UserError(f"there is no flag {flag}{f', but {near[0]}' if near else ''}; --help lists the flags")
+
+
 def _add_flags(parser: argparse.ArgumentParser, sections: tuple[str, ...], defaults: Sections) -> None:
     for section in sections:
         spec = option_schema()["properties"][section]
@@ -164,14 +194,19 @@ def parse_options(
     """The options of a stage: `options.<section>.<key>`, and what `extra` adds as `options.<name>`.
 
     Order: flag, then for the teacher LLM_MODEL, .llmrc and OLLAMA_HOST, then the config file, then what it extends.
+    In a chain of stages flags of the others may stand among them. Raises UserError for what is not allowed.
     """
-    parser = argparse.ArgumentParser(
-        description=doc, formatter_class=_Formatter, parents=[extra] if extra else [], allow_abbrev=False
-    )
+    parser = _Parser(description=doc, formatter_class=_Formatter, parents=[extra] if extra else [], allow_abbrev=False)
     parser.add_argument("--config", type=Path, default=DEFAULTS, help="config file [config/defaults.json]")
     parser.add_argument("--force", action="store_true", help="make the artifacts again even if they are up to date")
-    _add_flags(parser, sections, load_sections(DEFAULTS))
-    given = vars(parser.parse_args(argv))
+    defaults = load_sections(DEFAULTS)
+    _add_flags(parser, sections, defaults)
+    if chain():
+        _add_flags(parser, tuple(section for section in chain_sections() if section not in sections), defaults)
+    known, unknown = parser.parse_known_args(argv)
+    if unknown:
+        raise _unknown(unknown[0], sections)
+    given = vars(known)
     config_path = given.pop("config")
     values = complete_sections(config_path)
     if "teacher" in sections:

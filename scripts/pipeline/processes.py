@@ -28,6 +28,12 @@ def local_process() -> int:
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
+def chain() -> int | None:
+    """Number of the runner that goes through the stages, where one started this process."""
+    number = os.environ.get("DATASET_GENERATOR_CHAIN")
+    return int(number) if number else None
+
+
 class _Jobs:
     """What a DataLoader's workers fetch: the result of each job, or the error that its user can mend."""
 
