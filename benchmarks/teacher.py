@@ -52,14 +52,15 @@ def load(host: str) -> None:
 
 def run_stage(host: str, parallel: int, schemas: list[dict[str, Any]], args: argparse.Namespace) -> dict[str, Any]:
     """{"seconds", "requests" (texts in the order of their answers)} of the stage with an empty cache."""
-    from generate_dataset import make_dataset
+    from generate_dataset import make_dataset, planned
     from pipeline.teachers.teacher import make_teacher
 
     with tempfile.TemporaryDirectory() as folder:
         options = options_of(host, parallel, Path(folder), args)
         load(host)
         started = time.perf_counter()
-        make_dataset(schemas, options, make_teacher(options.teacher, options.run, options.dataset))
+        teacher = make_teacher(options.teacher, options.run, options.dataset)
+        make_dataset(planned(schemas, options), options, teacher)
         seconds = time.perf_counter() - started
         with sqlite3.connect(Path(folder) / "teacher_cache.sqlite") as database:
             requests = [text for (text,) in database.execute("SELECT request FROM calls ORDER BY rowid")]

@@ -44,7 +44,7 @@ from pipeline.requests.own_examples import read_examples
 from pipeline.schemas.dsl import is_refusal, steps_of
 from pipeline.teachers.teacher import CallLost, Query, Teacher, make_teacher, side_by_side, teacher_facts
 
-VERSION = 10
+VERSION = 11
 Job = tuple[dict[str, Any], list[tuple[str, int]]]
 """A schema's row and the rows that it gives: (split, count)."""
 FIRST_DAY, DAYS = date(2023, 1, 1), 1200
@@ -260,10 +260,8 @@ def rows_of_schema(
     return rows, rejected
 
 
-def make_dataset(
-    schemas: list[dict[str, Any]], options: SimpleNamespace, teacher: Teacher
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
-    """(d_03 rows, rejected rows, schemas left open by lost calls), in the order of the schemas."""
+def planned(schemas: list[dict[str, Any]], options: SimpleNamespace) -> list[Job]:
+    """Each schema's row, with a user's own examples of it, and the rows that the teacher is asked for."""
     own: dict[str, list[dict[str, Any]]] = {}
     if options.run.examples:
         day = current_dates("examples", options.run.seed, 1)[0]
@@ -278,7 +276,18 @@ def make_dataset(
         share = next(shares) if row["split"] == "train" else 0
         jobs.append((row, wanted_rows(row, given, share, options.dataset, options.run.max_samples)))
         given += row["split"] == "train" and "variant" not in row
+    return jobs
 
+
+def rows_asked(jobs: list[Job]) -> int:
+    """Rows that the teacher is asked for."""
+    return sum(count for _, wanted in jobs for _, count in wanted)
+
+
+def make_dataset(
+    jobs: list[Job], options: SimpleNamespace, teacher: Teacher
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+    """(d_03 rows, rejected rows, schemas left open by lost calls), in the order of the schemas."""
     if options.teacher.kind == "ollama":
         try:
             print(f"dataset: {teacher.name}: {forecast(teacher, jobs, options)}")
@@ -297,7 +306,7 @@ def make_dataset(
     rows: list[dict[str, Any]] = []
     rejected: list[dict[str, Any]] = []
     still_open: list[dict[str, Any]] = []
-    bar = Progress(sum(count for _, wanted in jobs for _, count in wanted), "rows")
+    bar = Progress(rows_asked(jobs), "rows")
     for kept, refused, lost in side_by_side(work, jobs, teacher.concurrency):
         rows += kept
         rejected += refused
@@ -320,17 +329,17 @@ def counts_of(rows: list[dict[str, Any]], rejected: list[dict[str, Any]]) -> dic
     return counts
 
 
-def print_cost(counts: dict[str, Any], target: int | None) -> None:
-    """What was asked of the teacher, and why answers were rejected."""
+def print_cost(counts: dict[str, Any], made: int, asked: int) -> None:
+    """What was asked of the teacher, how many rows it did not give, and why answers were rejected."""
     cost = counts["teacher"]
     if cost:  # the embedded teacher has none
         print(
             f"  {cost['calls']} calls, {cost['cache_hits']} from the cache, {cost['retried']} retried, "
             f"{cost['tokens_in']} tokens in, {cost['tokens_out']} out, {cost['seconds']:.0f} s of answering"
         )
-    if target is not None and counts["split"].get("train", 0) < target:
+    if made < asked:
         print(
-            f"  {counts['split'].get('train', 0)} train rows in place of {target}: more train schemas give more requests"
+            f"  {made} rows in place of {asked}: the teacher gave no more that are new and right; more schemas give more"
         )
     if counts["rejected"]:
         print("  rejected: " + ", ".join(f"{count} {reason}" for reason, count in sorted(counts["rejected"].items())))
@@ -349,13 +358,14 @@ def main(argv: list[str] | None = None) -> int:
         if options.preview is None and not options.force and stage.up_to_date():
             return 0
         schemas = list(read_jsonl(layout.schemas, "build_schemas.py"))
+        jobs = planned(schemas[: options.preview], options)
         teacher = make_teacher(options.teacher, options.run, options.dataset)
         if options.preview is not None:  # the teacher stays in memory for the next one
-            rows, *_ = make_dataset(schemas[: options.preview], options, teacher)
+            rows, *_ = make_dataset(jobs, options, teacher)
             for row in rows:
                 print(f"{row['language']} {row['current_date']}  {row['query']}\n    {_text(row['ast'])}")
             return 0
-        rows, rejected, still_open = make_dataset(schemas, options, teacher)
+        rows, rejected, still_open = make_dataset(jobs, options, teacher)
         cost = teacher.close()
         if still_open:
             write_jsonl(layout.open_schemas, still_open)
@@ -368,7 +378,7 @@ def main(argv: list[str] | None = None) -> int:
         write_jsonl(layout.rejected, rejected)
         write_jsonl(layout.dataset, rows)
         counts = counts_of(rows, rejected) | {"teacher": cost}
-        print_cost(counts, None if options.run.max_samples else options.dataset.target_rows)
+        print_cost(counts, sum(row["teacher"] == teacher.name for row in rows), rows_asked(jobs))
         stage.finish(counts, f"{len(rows)} rows kept, {len(rejected)} answers rejected -> {layout.dataset}")
     return 0
 

@@ -123,10 +123,10 @@ def test_lost_calls_leave_their_schemas_open_and_the_next_start_asks_only_those(
         return says({"requests": ["one", "two"]} if "requests" in json.dumps(request["format"]) else GOOD)(handler)
 
     server.replies = [reply]
-    _, _, still_open = generate_dataset.make_dataset(schemas, options, teacher)
+    _, _, still_open = generate_dataset.make_dataset(generate_dataset.planned(schemas, options), options, teacher)
     assert [entry["schema_id"] for entry in still_open] == [schemas[0]["schema_id"]]
     troubled, before = False, len(server.requests)
-    rows, _, still_open = generate_dataset.make_dataset(schemas, options, teacher)
+    rows, _, still_open = generate_dataset.make_dataset(generate_dataset.planned(schemas, options), options, teacher)
     assert not still_open
     assert {row["schema_id"] for row in rows} == {row["schema_id"] for row in schemas}
     assert teacher.cost["cache_hits"] > 0
@@ -206,7 +206,7 @@ def test_the_forecast_counts_the_calls_ahead_and_makes_none_twice(server, tmp_pa
     server.replies = [
         lambda handler: (asked if "requests" in json.dumps(server.requests[-1]["format"]) else says(GOOD))(handler)
     ]
-    generate_dataset.make_dataset(schemas, options, teacher)
+    generate_dataset.make_dataset(generate_dataset.planned(schemas, options), options, teacher)
     # three calls for requests and six answers, each 10 tokens
     assert "at least 9 calls, about 90 tokens and 0.0 hours" in capsys.readouterr().out
     said = [minify([request["messages"], request["options"]["seed"]]) for request in server.requests]
@@ -234,7 +234,7 @@ def test_a_single_schemas_requests_are_asked_for_in_small_calls_and_answered_sid
         says(GOOD)(handler)
 
     server.replies = [reply]
-    rows, *_ = generate_dataset.make_dataset(make_schemas(1, 4), options, teacher)
+    rows, *_ = generate_dataset.make_dataset(generate_dataset.planned(make_schemas(1, 4), options), options, teacher)
     assert asked == [16, 16, 8]
     assert "at least 43 calls" in capsys.readouterr().out
     assert len(rows) == 40
@@ -333,6 +333,19 @@ def test_a_stage_that_ends_early_does_not_wait_for_calls_under_way(server, data,
     assert process.returncode == status
     assert said in lines
     assert "Traceback" not in lines
+
+
+def test_rows_that_a_teacher_does_not_give_are_counted(server, data, tmp_path):
+    """It has two requests for a schema in a language, whatever it is asked for."""
+    asked = lambda handler: "requests" in json.dumps(handler.asked["format"])
+    server.replies = [lambda handler: says({"requests": ["one", "two"]} if asked(handler) else GOOD)(handler)]
+    made = subprocess.run(
+        dataset_stage(server, data, tmp_path, "--languages", "en"), capture_output=True, text=True, check=False
+    )
+    assert made.returncode == 0, made.stderr
+    schemas = len(rows_of(tmp_path / "out/d_02_final_schemas.jsonl"))
+    # six rows of each of six train schemas, two of them give two more; two of each of the others
+    assert f"  {2 * schemas} rows in place of {6 * 6 + 2 * 2 + 2 * (schemas - 6)}: " in made.stdout
 
 
 def test_a_preview_leaves_the_teacher_in_memory_for_the_next(server, data, tmp_path):

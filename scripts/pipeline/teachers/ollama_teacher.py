@@ -201,12 +201,20 @@ class OllamaTeacher:
             return {"content": response.message.content or "", "done_reason": response.done_reason or "stop"}
         raise AssertionError("unreachable")
 
-    def _object(self, messages: list[dict[str, str]], schema: dict[str, Any], temperature: float, sample: int) -> Any:
-        """A call whose answer is an object of `schema`, or None where it is not."""
+    def _object(
+        self,
+        messages: list[dict[str, str]],
+        schema: dict[str, Any],
+        temperature: float,
+        sample: int,
+        asked: dict[str, Any] | None = None,
+    ) -> Any:
+        """A call whose answer is an object of `schema`, or None where it is not. `asked` is the schema that the server
+        is given, where it is a narrower one."""
         from jsonschema import Draft202012Validator
 
         try:
-            value = json.loads(self.chat(messages, schema, temperature, sample))
+            value = json.loads(self.chat(messages, asked or schema, temperature, sample))
         except (CallFailed, ValueError):
             return None
         return value if Draft202012Validator(schema).is_valid(value) else None
@@ -263,12 +271,10 @@ class OllamaTeacher:
     def write_queries(
         self, schema_row: dict[str, Any], language: str, current_date: str, count: int, seed: str
     ) -> list[Query]:
-        """Requests as people type them, in one call."""
-        schema = {
-            "type": "object",
-            "properties": {"requests": {"type": "array", "items": {"type": "string"}, "minItems": count}},
-            "required": ["requests"],
-        }
+        """Requests as people type them, in one call. Those of an answer with too few count all the same."""
+        requests = {"type": "array", "items": {"type": "string"}}
+        schema = {"type": "object", "properties": {"requests": requests}, "required": ["requests"]}
+        asked = {**schema, "properties": {"requests": requests | {"minItems": count}}}
         style = random.Random(seed).choice(request_styles())
         ask = (
             own_schema_ask(schema_row, language, current_date, count, style["style"])
@@ -283,11 +289,10 @@ class OllamaTeacher:
             )
         )
         ask += shown_requests(schema_row) or shown_style(style, language)
-        found = self._object(
-            [{"role": "user", "content": ask}], schema, self.options.temperature, int(content_id(seed)[:6], 16)
-        )
-        requests = found["requests"] if found else []
-        return [Query(text.strip(), language, current_date) for text in requests if text.strip()]
+        sample = int(content_id(seed)[:6], 16)
+        found = self._object([{"role": "user", "content": ask}], schema, self.options.temperature, sample, asked)
+        texts = found["requests"] if found else []
+        return [Query(text.strip(), language, current_date) for text in texts if text.strip()]
 
     def answer(self, schema_row: dict[str, Any], query: Query, complaint: str | None = None, sample: int = 0) -> str:
         """The AST as text; after a complaint, a corrected one."""
