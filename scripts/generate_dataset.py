@@ -27,7 +27,7 @@ import difflib
 import random
 import re
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -88,13 +88,34 @@ def current_dates(schema_id: str, seed: int, count: int) -> list[str]:
     return [(FIRST_DAY + timedelta(days=rng.randrange(DAYS))).isoformat() for _ in range(count)]
 
 
-def near_duplicate(query: str, ast: str, kept: list[tuple[str, str]]) -> bool:
-    """Whether a request repeats one that is kept: the same words, or almost the same words for the same meaning."""
-    words = re.sub(r"\W+", " ", query.casefold()).strip()
-    return any(
-        words == other or (ast == meaning and difflib.SequenceMatcher(None, words, other).ratio() > 0.9)
-        for other, meaning in kept
-    )
+class Kept:
+    """The requests of one schema that are kept, each compared with those of its own meaning alone."""
+
+    def __init__(self) -> None:
+        self.words: set[str] = set()
+        self.of_meaning: defaultdict[str, list[str]] = defaultdict(list)
+
+    def add(self, query: str, meaning: str) -> None:
+        """Keep a request; `meaning` is its AST's normal form."""
+        words = self._words(query)
+        self.words.add(words)
+        self.of_meaning[meaning].append(words)
+
+    def repeats(self, query: str, meaning: str) -> bool:
+        """Whether a request has the words of one that is kept, or almost the words of one of the same meaning."""
+        words = self._words(query)
+        if words in self.words:
+            return True
+        matcher = difflib.SequenceMatcher(None, b=words)
+        for other in self.of_meaning[meaning]:
+            matcher.set_seq1(other)
+            if matcher.real_quick_ratio() > 0.9 and matcher.quick_ratio() > 0.9 and matcher.ratio() > 0.9:
+                return True
+        return False
+
+    @staticmethod
+    def _words(query: str) -> str:
+        return re.sub(r"\W+", " ", query.casefold()).strip()
 
 
 def ask_for_requests(
@@ -154,8 +175,8 @@ def forecast(teacher: Any, jobs: list[Job], options: SimpleNamespace) -> str:
 
 def answer_query(
     teacher: Teacher, judge: Any, row: dict[str, Any], query: Query, options: SimpleNamespace
-) -> tuple[dict[str, Any] | None, int, list[tuple[str, str, str]]]:
-    """(AST or None, attempts, rejected answers as (answer, reason, message)) for one request."""
+) -> tuple[dict[str, Any] | None, str, int, list[tuple[str, str, str]]]:
+    """(AST or None, its normal form, attempts, rejected answers as (answer, reason, message)) for one request."""
     from pipeline.schemas.asts import parse_answer
 
     rejected: list[tuple[str, str, str]] = []
@@ -180,16 +201,16 @@ def answer_query(
                 break
             complaint = problem[1]
     if not votes:
-        return None, attempts, rejected
-    winner = max(votes.values(), key=len)
+        return None, "", attempts, rejected
+    normal, winner = max(votes.items(), key=lambda vote: len(vote[1]))
     ast = winner[0]
     if 2 * len(winner) <= options.rollouts:
         rejected.append((_text(ast), "no_majority", f"{len(winner)} of {options.rollouts} rollouts agree"))
-        return None, attempts, rejected
-    if query.expected is not None and not judge.same(ast, query.expected):
+        return None, "", attempts, rejected
+    if query.expected is not None and judge.normal(query.expected) != normal:
         rejected.append((_text(ast), "disagrees", "the answer is not the program that the request was written from"))
-        return None, attempts, rejected
-    return ast, attempts, rejected
+        return None, "", attempts, rejected
+    return ast, normal, attempts, rejected
 
 
 def _text(ast: Any) -> str:
@@ -216,8 +237,9 @@ def rows_of_schema(
     found: dict[str, list[dict[str, Any]]] = {language: [] for language in run.languages}
     rejected: list[dict[str, Any]] = []
     own = [*row.get("examples", []), *row.get("held_out", [])]
-    plain = lambda text: re.sub(r"\W+", " ", text.casefold()).strip()
-    kept = [(plain(example["query"]), judge.normal(example["ast"])) for example in own]
+    kept = Kept()
+    for example in own:
+        kept.add(example["query"], judge.normal(example["ast"]))
     for language in run.languages:
         for extra in range(2 + 2 * full_calls(wanted, teacher, run)):
             if len(found[language]) >= each:
@@ -225,7 +247,9 @@ def rows_of_schema(
             kept_so_far = len(found[language])
             queries = ask_for_requests(teacher, (row, wanted), language, options, run, kept_so_far, extra)
             answer = lambda query: answer_query(teacher, judge, row, query, options)
-            for query, (ast, attempts, refused) in zip(queries, side_by_side(answer, queries, calls), strict=True):
+            for query, (ast, normal, attempts, refused) in zip(
+                queries, side_by_side(answer, queries, calls), strict=True
+            ):
                 if len(found[language]) >= each:
                     break
                 about = {"schema_id": row["schema_id"], "language": language, "query": query.text}
@@ -233,11 +257,10 @@ def rows_of_schema(
                 rejected += [about | {"answer": a, "reason": r, "message": m} for a, r, m in refused]
                 if ast is None:
                     continue
-                normal = judge.normal(ast)
-                if near_duplicate(query.text, normal, kept):
+                if kept.repeats(query.text, normal):
                     rejected.append(about | {"answer": _text(ast), "reason": "near_duplicate", "message": ""})
                     continue
-                kept.append((plain(query.text), normal))
+                kept.add(query.text, normal)
                 found[language].append(
                     {
                         "row_id": content_id(row["schema_id"], language, query.text, query.current_date),

@@ -150,7 +150,7 @@ def test_an_unusable_answer_is_a_counted_rejection(server, row, tmp_path, reply,
     server.replies = [reply]
     options = dataset_options(attempts=2)
     query = Query("q", "en", "2024-03-17")
-    ast, _, rejected = answer_query(teacher_of(server, tmp_path), SchemaJudge(row["schema"]), row, query, options)
+    ast, _, _, rejected = answer_query(teacher_of(server, tmp_path), SchemaJudge(row["schema"]), row, query, options)
     assert ast is None
     assert {r[1] for r in rejected} == {reason}
 
@@ -160,7 +160,7 @@ def test_a_failed_answer_goes_back_with_the_validators_message(server, row, tmp_
 
     server.replies = [says({"steps": []}), says(GOOD)]
     teacher, query = teacher_of(server, tmp_path), Query("q", "en", "2024-03-17")
-    ast, attempts, rejected = answer_query(teacher, SchemaJudge(row["schema"]), row, query, dataset_options())
+    ast, _, attempts, rejected = answer_query(teacher, SchemaJudge(row["schema"]), row, query, dataset_options())
     assert (ast, attempts, len(rejected)) == (GOOD, 2, 1)
     assert "was refused: at" in server.requests[1]["messages"][-1]["content"]
 
@@ -249,7 +249,7 @@ def test_rollouts_need_a_majority(server, row, tmp_path):
     server.replies = [says(GOOD), says(other), says(GOOD)]
     judge, query = SchemaJudge(row["schema"]), Query("q", "en", "2024-03-17")
     options = dataset_options(rollouts=2, attempts=1)
-    ast, _, rejected = answer_query(teacher_of(server, tmp_path), judge, row, query, options)
+    ast, _, _, rejected = answer_query(teacher_of(server, tmp_path), judge, row, query, options)
     assert field["name"]
     assert ast is None
     assert [r[1] for r in rejected] == ["schema_violation", "no_majority"]
