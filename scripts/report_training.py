@@ -15,6 +15,7 @@ import base64
 import html
 import itertools
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from pipeline.schemas.json_text import minify
 from pipeline.statistics import paired_difference
 from pipeline.tables import percent
 
-VERSION = 6
+VERSION = 7
 SIGNIFICANT = 0.05
 """The p of a sign-flip test below which a difference is called one, as with an interval of 95 % that excludes zero."""
 USE_VERDICTS = ("semantic_pass", "wrong_but_valid")
@@ -216,21 +217,24 @@ def plot_rates(models: dict[str, Any], splits: list[str], target: Path) -> Path:
     figure, axis = plt.subplots(figsize=(7, 3.6))
     width = 0.8 / max(1, len(models))
     for index, summary in enumerate(models.values()):
-        for place, split in enumerate(splits):
-            value = summary["splits"].get(split, {}).get("free", {}).get("exact_match")
-            if value is None or value["rate"] is None:
-                continue
-            low = value["rate"] if value["low"] is None else value["low"]
-            high = value["rate"] if value["high"] is None else value["high"]
-            axis.bar(
-                place + (index - (len(models) - 1) / 2) * width, value["rate"], width * 0.9, color=f"C{index}",
-                yerr=[[max(0, value["rate"] - low)], [max(0, high - value["rate"])]], capsize=3,
-                label=summary["label"] if place == 0 else None,
-            )  # fmt: skip
-    axis.set_xticks(range(len(splits)), [SPLITS.get(s, s).replace(", ", ",\n") for s in splits], fontsize=8)
+        rates = [summary["splits"].get(split, {}).get("free", {}).get("exact_match") for split in splits]
+        shown = [(place, value) for place, value in enumerate(rates) if value and value["rate"] is not None]
+        end = lambda value, key: value["rate"] if value[key] is None else value[key]
+        axis.bar(
+            [place + (index - (len(models) - 1) / 2) * width for place, _ in shown],
+            [value["rate"] for _, value in shown],
+            width * 0.9,
+            yerr=[
+                [max(0, value["rate"] - end(value, "low")) for _, value in shown],
+                [max(0, end(value, "high") - value["rate"]) for _, value in shown],
+            ],
+            capsize=3,
+            label=summary["label"],
+        )
+    axis.set_xticks(range(len(splits)), [textwrap.fill(SPLITS.get(s, s), 17) for s in splits], fontsize=8)
     axis.set_ylim(0, 1)
     axis.set_ylabel("exact match, 95 % interval")
-    axis.legend(fontsize=8)
+    figure.legend(loc="upper center", ncols=len(models), fontsize=8)
     path = target / "rates.png"
     figure.savefig(path, dpi=130, bbox_inches="tight", metadata={"Software": None})
     plt.close(figure)
@@ -288,9 +292,10 @@ def said_differences(comparisons: dict[str, Any]) -> list[str]:
                 continue
             shown = d["p"] < SIGNIFICANT and d["low"] * d["high"] > 0
             sure = ("better" if d["low"] > 0 else "worse") if shown else "no difference shown"
+            p = f"p = {d['p']:.3f}" if d["p"] >= 0.001 else "p < 0.001"
             lines.append(
                 f"{name}, {SPLITS.get(split, split)}: {100 * d['difference']:+.1f} points ({100 * d['low']:+.1f} to "
-                f"{100 * d['high']:+.1f}), sign-flip p = {d['p']:.3f}: {sure}."
+                f"{100 * d['high']:+.1f}), sign-flip {p}: {sure}."
             )
     return lines
 
