@@ -225,6 +225,43 @@ def facts_of(options: SimpleNamespace, name: str) -> dict[str, Any]:
     return facts | {"teacher": teacher_facts(options.teacher) if options.evaluation.judge else None}
 
 
+def rows_to_measure(options: SimpleNamespace, layout: Layout) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
+    """(schemas by id, rows) of the splits, the first of each where a smoke run wants no more."""
+    splits, most = options.evaluation.splits, options.run.max_samples
+    schemas, rows = measured(layout, splits, options.evaluation.gold_rows)
+    rows = [r for s in splits for r in [x for x in rows if x["split"] == s][:most]] if most else rows
+    if not rows:
+        raise UserError(f"{layout.dataset} has no rows of the splits {', '.join(splits)}; check --splits")
+    check_unseen(layout, rows)
+    return schemas, rows
+
+
+def evaluate(options: SimpleNamespace, layout: Layout, stage: Stage, name: str, adapter: Path | None) -> None:
+    """Answer, judge, write results and summary of the model of this name, and print its table."""
+    results_path, summary_path = stage.outputs
+    schemas, rows = rows_to_measure(options, layout)
+    part = results_path.with_name("evaluation_answers.part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    verdict = Verdicts(make_teacher(options.teacher, options.run)) if options.evaluation.judge else None
+    answers = answered(options, adapter, schemas, rows, part, content_id(stage.facts))
+    results = judged_answers(answers, schemas, verdict)
+    judge = judge_of(options, schemas, rows, verdict)
+    if verdict is not None:
+        verdict.teacher.close()
+    stage.set_aside()
+    write_jsonl(results_path, results)
+    part.unlink()
+    part.with_name(part.name + ".facts").unlink(missing_ok=True)
+    splits, modes = options.evaluation.splits, options.evaluation.modes
+    summary = summary_of(options.run.name, name, results, splits, modes, verdict is not None, judge)
+    write_json(summary_path, summary)
+    print(table_of(summary))
+    if verdict is not None and verdict.trouble:
+        missing = sum(v["verdicts_missing"] for figures in summary["splits"].values() for v in figures.values())
+        print(f"evaluation: {missing} verdicts are missing, {verdict.trouble}; --force asks for all again")
+    stage.finish({"rows": len(results)}, f"{len(results)} answers judged -> {results_path.parent}")
+
+
 def main(argv: list[str] | None = None) -> int:
     extra = argparse.ArgumentParser(add_help=False)
     which = extra.add_mutually_exclusive_group()
@@ -241,52 +278,18 @@ def main(argv: list[str] | None = None) -> int:
             name, adapter = choose_model(options, layout, options.base)
         if adapter is not None:
             check_adapter(adapter, options.student.base_model)
-        folder = layout.evaluation(name)
         if options.run.schemas:  # the gold set is of the shipped language
             options.evaluation.splits = [split for split in options.evaluation.splits if split != "gold"]
-        splits = options.evaluation.splits
         inputs = [
             *measured_inputs(layout, options.evaluation.splits),
             *([adapter] if adapter else []),
             *base_inputs(options.student.base_model),
         ]
-        results_path = folder / "evaluation_results.jsonl"
-        stage = Stage(
-            f"evaluation of {name}",
-            VERSION,
-            layout.root,
-            [results_path, folder / "evaluation_summary.json"],
-            facts_of(options, name),
-            inputs,
-        )
-        if not options.force and stage.up_to_date():
-            return 0
-        schemas, rows = measured(layout, splits, options.evaluation.gold_rows)
-        if most := options.run.max_samples:
-            rows = [r for s in splits for r in [x for x in rows if x["split"] == s][:most]]
-        if not rows:
-            raise UserError(f"{layout.dataset} has no rows of the splits {', '.join(splits)}; check --splits")
-        check_unseen(layout, rows)
-        part = folder / "evaluation_answers.part"
-        part.parent.mkdir(parents=True, exist_ok=True)
-        verdict = Verdicts(make_teacher(options.teacher, options.run)) if options.evaluation.judge else None
-        answers = answered(options, adapter, schemas, rows, part, content_id(stage.facts))
-        results = judged_answers(answers, schemas, verdict)
-        judge = judge_of(options, schemas, rows, verdict)
-        if verdict is not None:
-            verdict.teacher.close()
-        stage.set_aside()
-        write_jsonl(results_path, results)
-        part.unlink()
-        part.with_name(part.name + ".facts").unlink(missing_ok=True)
-        modes = options.evaluation.modes
-        summary = summary_of(options.run.name, name, results, splits, modes, verdict is not None, judge)
-        write_json(folder / "evaluation_summary.json", summary)
-        print(table_of(summary))
-        if verdict is not None and verdict.trouble:
-            missing = sum(v["verdicts_missing"] for figures in summary["splits"].values() for v in figures.values())
-            print(f"evaluation: {missing} verdicts are missing, {verdict.trouble}; --force asks for all again")
-        stage.finish({"rows": len(results)}, f"{len(results)} answers judged -> {folder}")
+        folder = layout.evaluation(name)
+        outputs = [folder / "evaluation_results.jsonl", folder / "evaluation_summary.json"]
+        stage = Stage(f"evaluation of {name}", VERSION, layout.root, outputs, facts_of(options, name), inputs)
+        if options.force or not stage.up_to_date():
+            evaluate(options, layout, stage, name, adapter)
     return 0
 
 
