@@ -35,6 +35,7 @@ from pipeline.errors import UserError
 from pipeline.paths import Layout
 from pipeline.progress import Progress, progress
 from pipeline.requests.prompts import form_of_rows
+from pipeline.server import side_by_side
 from pipeline.students.evaluation import (
     batches,
     check_unseen,
@@ -47,7 +48,7 @@ from pipeline.students.evaluation import (
     traits,
 )
 from pipeline.teachers.judging import Verdicts, calibrate
-from pipeline.teachers.teacher import make_teacher, side_by_side, teacher_facts
+from pipeline.teachers.teacher import make_teacher, teacher_facts
 
 VERSION = 11
 

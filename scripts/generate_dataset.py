@@ -42,7 +42,8 @@ from pipeline.paths import Layout
 from pipeline.progress import Progress
 from pipeline.requests.own_examples import read_examples
 from pipeline.schemas.dsl import is_refusal, steps_of
-from pipeline.teachers.teacher import CallLost, Query, Teacher, make_teacher, side_by_side, teacher_facts
+from pipeline.server import side_by_side
+from pipeline.teachers.teacher import CallLost, Query, Teacher, make_teacher, teacher_facts
 
 VERSION = 11
 Job = tuple[dict[str, Any], list[tuple[str, int]]]

@@ -29,7 +29,8 @@ VERSION = 1
 
 def make_specs(options: SimpleNamespace, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The d_01 rows of these entries. Raises UserError where a spec is unusable."""
-    from pipeline.teachers.teacher import make_teacher, side_by_side
+    from pipeline.server import side_by_side
+    from pipeline.teachers.teacher import make_teacher
 
     teacher = make_teacher(options.teacher, options.run)
     rows = []

@@ -17,8 +17,8 @@ from tests_support import config_for, ok, rows_of
 
 from pipeline.schemas.asts import SchemaJudge
 from pipeline.schemas.dsl import SchemaField, answer_schema, program
+from pipeline.server import side_by_side
 from pipeline.teachers.judging import calibrate, corrected, right, wrong
-from pipeline.teachers.teacher import side_by_side
 
 SCHEMA = answer_schema(
     [

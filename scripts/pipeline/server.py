@@ -1,7 +1,10 @@
-"""What of an Ollama server both its users need: is it there, on which machine, and which model is it."""
+"""What of an Ollama server both its users need: is it there, on which machine, which model is it, and several calls at a
+time."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any
@@ -114,3 +117,23 @@ def model_digest(client: Any, host: str, name: str) -> str:
         f"the server at {host} has no model {name}; run `ollama pull {name}` (or export_student.py for a student), or "
         f"name one that is there: {there}"
     )
+
+
+def side_by_side[Job, Made](work: Callable[[Job], Made], jobs: Sequence[Job], calls: int) -> Iterator[Made]:
+    """`work(job)` of each job, in their order, so many at a time.
+
+    Where fewer are taken than there are, what has begun is waited for and no more is begun. After an error or Ctrl-C it
+    is not waited for, either: a job may be many calls, and a call minutes. `errors.run` ends the process all the same.
+    """
+    if calls == 1:
+        yield from map(work, jobs)
+        return
+    pool, failed = ThreadPoolExecutor(calls), True
+    try:
+        yield from pool.map(work, jobs)
+        failed = False
+    except GeneratorExit:
+        failed = False
+        raise
+    finally:
+        pool.shutdown(wait=not failed, cancel_futures=True)

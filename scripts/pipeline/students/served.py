@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.requests.prompts import render_prompt
 from pipeline.schemas.rewrite import to_format
-from pipeline.server import model_digest, no_server
+from pipeline.server import model_digest, no_server, side_by_side
 from pipeline.students.student import END_OF_TURN
 
 TEMPLATE = (
@@ -109,14 +108,14 @@ class ServedAnswerer:
     ) -> list[dict[str, Any]]:
         """{"text", "tokens", "ended", "prompt_tokens", "enforced"} for rows, each with its schema row."""
 
-        def work(schema_row: dict[str, Any], row: dict[str, Any], bound: bool) -> dict[str, Any]:
-            schema = schema_row["schema"]
-            messages = render_prompt(schema, row["query"], row["current_date"])
-            made = self.student.ask(messages, self.max_new_tokens, schema if bound else None)
+        def work(job: tuple[dict[str, Any], dict[str, Any], bool]) -> dict[str, Any]:
+            schema_row, row, bound = job
+            messages = render_prompt(schema_row["schema"], row["query"], row["current_date"])
+            made = self.student.ask(messages, self.max_new_tokens, schema_row["schema"] if bound else None)
             return made | {"enforced": bound}
 
-        with ThreadPoolExecutor(self.student.concurrency) as pool:
-            return list(pool.map(work, schema_rows, rows, constrained or [False] * len(rows)))
+        jobs = list(zip(schema_rows, rows, constrained or [False] * len(rows), strict=True))
+        return list(side_by_side(work, jobs, self.student.concurrency))
 
     def each(self, calls: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         """`answers(**call)` of each call, in their order."""

@@ -16,8 +16,9 @@ from pipeline.errors import UserError
 from pipeline.schemas.asts import SchemaJudge
 from pipeline.schemas.dsl import is_refusal, steps_of
 from pipeline.schemas.json_schemas import children
+from pipeline.server import side_by_side
 from pipeline.statistics import rate
-from pipeline.teachers.teacher import CallLost, Teacher, side_by_side
+from pipeline.teachers.teacher import CallLost, Teacher
 
 Verdict = Callable[[dict[str, Any], dict[str, Any], Any, int], bool | None]
 """(schema row, dataset row, AST, how many times it was asked before) -> whether the judge accepts."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -52,26 +50,6 @@ class Teacher(Protocol):
 
     def close(self) -> dict[str, Any]:
         """Release what is held; returns the cost (calls, tokens, seconds) of what was asked."""
-
-
-def side_by_side[Job, Made](work: Callable[[Job], Made], jobs: Sequence[Job], calls: int) -> Iterator[Made]:
-    """`work(job)` of each job, in their order, so many at a time.
-
-    Where fewer are taken than there are, what has begun is waited for and no more is begun. After an error or Ctrl-C it
-    is not waited for, either: a job may be many calls, and a call minutes. `errors.run` ends the process all the same.
-    """
-    if calls == 1:
-        yield from map(work, jobs)
-        return
-    pool, failed = ThreadPoolExecutor(calls), True
-    try:
-        yield from pool.map(work, jobs)
-        failed = False
-    except GeneratorExit:
-        failed = False
-        raise
-    finally:
-        pool.shutdown(wait=not failed, cancel_futures=True)
 
 
 EMBEDDED_VERSION = 10
