@@ -408,7 +408,7 @@ RULE = with_refusal(
         ("memo nice and warm, fan off", "do (device: fan [fan]; state: off [off]); memo: nice and warm"),
         ("do (fan, level 3) and (lamp, off)", "do (device: fan [fan]; level: 3) (device: lamp [lamp]; state: off [off])"),
         ("do fan, state on", "do (device: fan [fan]; state: on [on])"),
-        ("lamp 09:30, fan", "do (device: lamp [lamp]; start: 09:30) (device: fan [fan])"),
+        ("lamp 09:30, fan", "do (device: lamp [lamp]; start: 09:30 [09:30:00Z]) (device: fan [fan])"),
         # or they are the items
         ("friday and monday, hall", "room: hall [hall]; days: friday [friday] & monday [monday]"),
         # a small word is no value by itself

@@ -29,7 +29,7 @@ from pipeline.requests.calendar import in_digits
 from pipeline.requests.lacking import MISSING
 from pipeline.requests.linking import truth_next
 from pipeline.requests.numbers import DIGITS, Numbers, number_follows, number_last
-from pipeline.requests.places import CLOCK, DATE, NUMBER, SPAN, Item, Kind, Place, Way
+from pipeline.requests.places import CLOCK, DATE, MOMENT, NUMBER, SPAN, Item, Kind, Place, Way
 from pipeline.requests.reading import (
     LEFT_ALONE,
     QUOTED,
@@ -262,7 +262,7 @@ class _Reader:
             return value.start
         begins = part_begins(before)
         first = value.start - len(before) + begins.start() if begins else self.start
-        by_itself = value.kind in (DATE, CLOCK)
+        by_itself = value.kind in (DATE, CLOCK, MOMENT)
         is_told = by_itself or part_ends(self.request, value.end) or self._beside(value)
         if is_told or number_follows(self.request, value.end):
             small = by_itself or place.is_short or (value.kind in self.fitting and begins and begins["at"])

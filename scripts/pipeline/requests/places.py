@@ -23,12 +23,15 @@ Kind = tuple[str, ...]
 """What a value is told by wherever it stands: that a schema lists it, ("listed", "weekly"), or its form alone,
 ("date",)."""
 
-DATE, CLOCK, EMAIL, URI = ("date",), ("clock",), ("email",), ("uri",)
+DATE, CLOCK, MOMENT, EMAIL, URI = ("date",), ("clock",), ("moment",), ("email",), ("uri",)
 NUMBER, SPAN = ("number",), ("span",)
 """What is no place's own: a number belongs where words around it say so, a time span to two places for dates."""
-KIND_OF_FORMAT = {"date": DATE, "time": CLOCK, "email": EMAIL, "idn-email": EMAIL, "uri": URI, "iri": URI}
+KIND_OF_FORMAT = {
+    "date": DATE, "time": CLOCK, "date-time": MOMENT, "email": EMAIL, "idn-email": EMAIL, "uri": URI, "iri": URI,
+}  # fmt: skip
 FORMS = re.compile(
     r"(?P<email>(?<![\w.+-])[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+)|(?P<uri>https?://[^\s,;()]+)"
+    r"|(?<![\w:.-])(?P<moment>\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d))(?![\w:-])"
     r"|(?<![\w:.-])(?P<clock>\d{1,2}:\d\d)(?![\w:.-])"
 )
 """Values that are told by their form but for dates, which `calendar.py` reads; the groups are kinds."""

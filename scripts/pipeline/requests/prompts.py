@@ -14,6 +14,7 @@ from typing import Any
 from pipeline.artifacts import content_id, file_hash
 from pipeline.paths import CALENDAR, OPERATORS, READING
 from pipeline.requests.calendar import days_said, today_line
+from pipeline.requests.clock import with_times
 from pipeline.requests.lacking import MISSING
 from pipeline.requests.linking import speaks_of_nothing, spellings_said
 from pipeline.requests.outline import outline
@@ -31,7 +32,7 @@ REQUEST = "\nRequest: "
 NAMED = "\nNamed: "
 """What stands between a request and what it says of which property."""
 
-RULES_VERSION = 19
+RULES_VERSION = 20
 """Raised where the rules of this room find other days, spellings, lacks or outlines for a request than before."""
 
 
@@ -50,7 +51,8 @@ def with_links(schema: Any, query: str, today: date) -> str:
     For a schema of another form than the shipped one the names of properties stand under the request, with what it says
     of them.
     """
-    days, text = days_said(query, today), minify(schema)
+    text = minify(schema)
+    days = with_times(query, text, days_said(query, today))
     notes = [*days, *spellings_said(query, text, days)]
     named, unnamed = outline(query, text, notes)
     if not notes and speaks_of_nothing(query, text):

@@ -8,7 +8,9 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from pipeline.requests.calendar import is_open_ended, read_day
-from pipeline.requests.places import DATE, FORMS, SPAN, Kind, Place, Way, listed
+from pipeline.requests.clock import MOMENT as MOMENT_SHOWN
+from pipeline.requests.clock import TIME
+from pipeline.requests.places import CLOCK, DATE, FORMS, MOMENT, SPAN, Kind, Place, Way, listed
 from pipeline.requests.reading import LEFT_ALONE, Note, lowered
 
 TWO_DAYS = re.compile(r"\d{4}-\d\d-\d\d \d{4}-\d\d-\d\d")
@@ -25,10 +27,17 @@ class Value(NamedTuple):
 def values_in(request: str, notes: list[Note], names: Collection[str]) -> list[Value]:
     """Those of a request, one after the other; `names` are what its notes may show beside values."""
     days = [Value(*n[:2], DATE) for n in notes if read_day(n.shown or request[n.start : n.end])]
+    kinds = ((TIME, CLOCK), (MOMENT_SHOWN, MOMENT))
+    times = [Value(*n[:2], kind) for n in notes for form, kind in kinds if form.fullmatch(n.shown)]
     alone = [Value(*n[:2], listed(n.shown)) for n in notes if n.shown and n.shown not in names]
-    forms = [Value(*match.span(), (str(match.lastgroup),)) for match in FORMS.finditer(request)]
+    within = [range(value.start, value.end) for value in times]
+    forms = [
+        Value(*match.span(), (str(match.lastgroup),))
+        for match in FORMS.finditer(request)
+        if not any(match.start() in part for part in within)
+    ]
     quoted = [range(*m.span()) for m in re.finditer(LEFT_ALONE, request)]
-    return sorted(value for value in [*days, *alone, *forms] if not any(value.start in part for part in quoted))
+    return sorted(value for value in [*days, *times, *alone, *forms] if not any(value.start in part for part in quoted))
 
 
 def between(values: list[Value], start: int, end: int) -> Iterator[Value]:

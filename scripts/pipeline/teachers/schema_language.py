@@ -16,7 +16,7 @@ from typing import Any
 
 from pipeline.paths import SCHEMA_LANGUAGE
 from pipeline.requests.calendar import read_day
-from pipeline.requests.places import DATE, Kind, Place, form_of, listed
+from pipeline.requests.places import CLOCK, DATE, MOMENT, Kind, Place, form_of, listed
 from pipeline.requests.reading import lowered
 from pipeline.schemas.dsl import said_for
 from pipeline.schemas.json_schemas import properties_in, reachable
@@ -65,6 +65,13 @@ def tongues() -> dict[str, Tongue]:
 
 
 @cache
+def spoken_time() -> re.Pattern[str]:
+    """What `SchemaLanguage.say_time` says, in every language."""
+    joints = "|".join(re.escape(tongue.joints["clock"]) for tongue in tongues().values())
+    return re.compile(rf"(?:(?P<day>{DAY.pattern})(?:{joints}))?(?P<time>\d?\d:\d\d)(?![\w:])")
+
+
+@cache
 def reserved() -> frozenset[str]:
     """The words that hold requests together, in every language: none of them is said bare for a name or a value."""
     texts = [
@@ -81,6 +88,8 @@ def reserved() -> frozenset[str]:
 BARE = re.compile(r"[^\W\d_][\w-]*(?: [^\W\d_][\w-]*)*")
 DAY = re.compile(r"(\d{1,2}) (\w+) (\d{4})")
 ISO = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
+TIMED = re.compile(r"(?:(?P<day>\d{4}-\d\d-\d\d)T)?(?P<time>\d\d:\d\d):00Z")
+"""A value of the formats `time` and `date-time` that people say with less."""
 NUMBER = r"\d+(?:\.\d+)?"
 
 
@@ -226,12 +235,27 @@ class SchemaLanguage:
         return None
 
     def _say_told(self, item: str, kind: Kind, below: list[Any], rng: random.Random) -> str | None:
+        if timed := TIMED.fullmatch(item):
+            return self.say_time(timed) if kind == CLOCK or rng.random() < 0.7 else item
         if kind == DATE and (day := read_day(item)):
             return say_date(day, "{d} {month} {y}", self.language) if rng.random() < 0.7 else item
         if kind == listed(item):
             words = {value: words for words, value in self.spoken_values(below).items()}.get(item)
             return None if words in self.names else words
         return item
+
+    def say_time(self, timed: re.Match[str]) -> str:
+        """A value of the formats `time` and `date-time` as people say it: "12 september 2024 at 9:15"."""
+        day = read_day(timed["day"] or "")
+        before = say_date(day, "{d} {month} {y}", self.language) + self.tongue.joints["clock"] if day else ""
+        return before + timed["time"].removeprefix("0")
+
+    def read_time(self, said: re.Match[str], place: Place) -> str | None:
+        """The value that `say_time` said (a match of `spoken_time`), or None where this is no place for one."""
+        if (day := read_day(said["day"] or "")) and MOMENT in place.kinds:
+            return f"{day}T{said['time']:0>5}:00Z"
+        is_time = any(part.get("format") == "time" for part in place.here)
+        return f"{said['time']:0>5}:00Z" if is_time and not said["day"] else None
 
     def is_plain(self, value: Any) -> bool:
         """Whether a text can be told from the words around it, none of which it has, without quotes."""
@@ -242,7 +266,9 @@ class SchemaLanguage:
         """What a value of this property of the root is told by, or None where it needs its name."""
         if not isinstance(value, str):
             return None
-        return next((kind for kind in (listed(value), form_of(value) or ()) if self.fitting.get(kind) == name), None)
+        timed = TIMED.fullmatch(value)
+        kinds = (listed(value), CLOCK if timed and not timed["day"] else form_of(value) or ())
+        return next((kind for kind in kinds if self.fitting.get(kind) == name), None)
 
     def others(self, schemas: list[Any]) -> list[Any]:
         """The schemas of properties that have no names of their own here."""
@@ -285,6 +311,9 @@ class SchemaLanguage:
             if (day := read_day(value)) and rng.random() < 0.5:
                 return say_date(day, "{d} {month} {y}", self.language)
             return value
+        timed = TIMED.fullmatch(value)
+        if timed and self.read_time(timed, Place(schemas, self.definitions)) and rng.random() < 0.5:
+            return self.say_time(timed)
         if self.is_plain(value):
             return value if rng.random() < 0.6 else f'"{value}"'
         return json.dumps(value, ensure_ascii=False)

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeline.requests.calendar import read_day
-from pipeline.requests.places import FORMS, Place, form_of, listed
+from pipeline.requests.places import CLOCK, FORMS, MOMENT, Place, form_of, listed
 from pipeline.teachers.refused_requests import is_off_topic, refused_property, refused_value
-from pipeline.teachers.schema_language import BARE, DAY, ISO, NUMBER, SchemaLanguage, reserved
+from pipeline.teachers.schema_language import BARE, DAY, ISO, NUMBER, SchemaLanguage, reserved, spoken_time
 
-TOLD = re.compile(rf"{DAY.pattern}|{ISO.pattern}|{FORMS.pattern}")
+TOLD = re.compile(rf"{FORMS.pattern}|{DAY.pattern}|{ISO.pattern}")
 """A value that is told by its form."""
 UNKNOWN = re.compile(r'[^\W\d_]+ (?:"(?:[^"\\]|\\.)*"|(?P<bare>[^\W\d_]+(?: [^\W\d_]+)*)(?=, |$))')
 """What is said of a property that the schema does not have."""
@@ -150,6 +150,12 @@ class _Reader:
             if self.take((" ",)) and self.name(phrases) != owner:
                 self.at = back
             return owner, value
+        if said := spoken_time().match(self.text, self.at):
+            owner = language.fitting.get(MOMENT if said["day"] else CLOCK)
+            value = language.read_time(said, Place(known.get(owner, []), language.definitions)) if owner else None
+            if owner and value:
+                self.at = said.end()
+                return owner, value
         if found := TOLD.match(self.text, self.at):
             day, owner = read_day(found[0]), language.fitting.get(form_of(found[0]) or ())
             if owner:
@@ -235,6 +241,9 @@ class _Reader:
             return json.loads(said)
         if DAY.fullmatch(said) and (day := read_day(said)):
             return day.isoformat()
+        timed = spoken_time().fullmatch(said)
+        if timed and (value := self.language.read_time(timed, Place(schemas, self.language.definitions))):
+            return value
         spoken = self.language.spoken_values(schemas)
         if said in spoken:
             return spoken[said]

@@ -52,7 +52,7 @@ class Teacher(Protocol):
         """Release what is held; returns the cost (calls, tokens, seconds) of what was asked."""
 
 
-EMBEDDED_VERSION = 10
+EMBEDDED_VERSION = 11
 """Raised where the embedded teacher answers otherwise than before."""
 
 

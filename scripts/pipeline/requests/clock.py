@@ -1,0 +1,81 @@
+"""Times of day that requests say, as the formats `time` and `date-time` of JSON Schema write them.
+
+"until 22:30" is `22:30:00Z` where a schema has a property of the format `time`, "tomorrow at 9am"
+`2024-03-18T09:00:00Z` where it has one of `date-time`, a day alone the beginning of that day. RFC 3339, which JSON Schema
+refers to, wants seconds and an offset; people say neither, so that it is UTC.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from functools import cache
+
+from pipeline.requests.calendar import read_day
+from pipeline.requests.reading import LEFT_ALONE, Note, any_of
+
+FORMATS = re.compile(r'"format":"(date|time|date-time)"')
+SAID = re.compile(
+    rf"{LEFT_ALONE}|(?<![\w:.-])(?P<hour>\d\d?)(?:(?:[:h](?P<minute>\d\d))(?: ?(?P<half>[ap])m)?| ?(?P<alone>[ap])m)"
+    r"(?![\w:-]|\.\d)",
+    re.IGNORECASE,
+)
+"""A time of day: 9:30, 14h05, 9:30 pm, 9am."""
+TIME, MOMENT = re.compile(r"\d\d:\d\d:00Z"), re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:00Z")
+"""What notes show for a time of day, and for one of a day."""
+
+
+@cache
+def _between() -> re.Pattern[str]:
+    return re.compile(rf"\s*,?\s*(?:(?:{any_of('at')})\s+)?", re.IGNORECASE)
+
+
+def _time(said: re.Match[str]) -> str | None:
+    """A time of day as HH:MM, or None where the day has no such one."""
+    hour, minute, half = int(said["hour"]), int(said["minute"] or 0), (said["half"] or said["alone"] or "").lower()
+    if half:
+        hour = hour % 12 + 12 * (half == "p") if 1 <= hour <= 12 else 24
+    return f"{hour:02}:{minute:02}" if hour < 24 and minute < 60 else None
+
+
+def _day(note: Note, request: str) -> date | None:
+    """The one day that a note of time is of."""
+    first, _, last = note.shown.partition(" ")
+    return read_day(first or request[note.start : note.end]) if last in ("", first) else None
+
+
+def with_times(request: str, schema: str, days: list[Note]) -> list[Note]:
+    """The notes of days (`calendar.days_said`) and those of times of day, as the formats of a schema (compact JSON) write
+    them; `days` where it has neither of the formats.
+
+    A time of day is of the day beside it, else of the only day that the request says.
+    """
+    formats = set(FORMATS.findall(schema))
+    if not formats & {"time", "date-time"}:
+        return days
+    times = [Note(*m.span(), time) for m in SAID.finditer(request) if m["hour"] and (time := _time(m))]
+    whole = {note: day for note in days if (day := _day(note, request))}
+    only = next(iter(whole.values())) if len(set(whole.values())) == 1 else None
+    found, alone = [], []
+    for clock in times if "date-time" in formats else ():
+        beside = next((note for note in whole if note in days and _is_beside(request, clock, note)), None)
+        if beside:
+            start, end = min(beside.start, clock.start), max(beside.end, clock.end)
+            found.append(Note(start, end, f"{whole[beside]}T{clock.shown}:00Z"))
+            days = [note for note in days if note != beside]
+        else:
+            alone.append(clock)
+    if "time" in formats:
+        found += [clock._replace(shown=f"{clock.shown}:00Z") for clock in (alone if "date-time" in formats else times)]
+    elif only and alone:
+        found += [clock._replace(shown=f"{only}T{clock.shown}:00Z") for clock in alone]
+        days = [note._replace(shown="") if note in whole else note for note in days]
+    elif "date" not in formats:
+        days = [note._replace(shown=f"{whole[note]}T00:00:00Z") if note in whole else note for note in days]
+    return sorted([*days, *found])
+
+
+def _is_beside(request: str, one: Note, other: Note) -> bool:
+    """Whether nothing but a small word stands between two notes."""
+    first, second = sorted([one, other])
+    return first.end <= second.start and _between().fullmatch(request, first.end, second.start) is not None
