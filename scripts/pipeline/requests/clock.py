@@ -2,18 +2,22 @@
 
 "until 22:30" is `22:30:00Z` where a schema has a property of the format `time`, "tomorrow at 9am"
 `2024-03-18T09:00:00Z` where it has one of `date-time`, a day alone the beginning of that day. RFC 3339, which JSON Schema
-refers to, wants seconds and an offset; people say neither, so that it is UTC.
+refers to, wants seconds and an offset; people say neither, so that it is UTC. Where a pattern is of times of day, "9am"
+is `09:00`.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 
 from pipeline.requests.calendar import read_day
+from pipeline.requests.places import of_clocks
 from pipeline.requests.reading import LEFT_ALONE, Note, any_of
 
+PATTERNS = re.compile(r'"pattern":("(?:[^"\\]|\\.)*")')
 FORMATS = re.compile(r'"format":"(date|time|date-time)"')
 SAID = re.compile(
     rf"{LEFT_ALONE}|(?<![\w:.-])(?P<hour>\d\d?)(?:(?:[:h](?P<minute>\d\d))(?: ?(?P<half>[ap])m)?| ?(?P<alone>[ap])m)"
@@ -21,8 +25,15 @@ SAID = re.compile(
     re.IGNORECASE,
 )
 """A time of day: 9:30, 14h05, 9:30 pm, 9am."""
-TIME, MOMENT = re.compile(r"\d\d:\d\d:00Z"), re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:00Z")
+TIME, MOMENT = re.compile(r"\d\d:\d\d(?::00Z)?"), re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:00Z")
 """What notes show for a time of day, and for one of a day."""
+
+
+@lru_cache(maxsize=64)
+def _written(schema: str) -> tuple[frozenset[str], str | None]:
+    """The formats of time in a schema (compact JSON), and its pattern for times of day."""
+    patterns = (json.loads(found) for found in PATTERNS.findall(schema))
+    return frozenset(FORMATS.findall(schema)), next(filter(of_clocks, patterns), None)
 
 
 @cache
@@ -46,31 +57,33 @@ def _day(note: Note, request: str) -> date | None:
 
 def with_times(request: str, schema: str, days: list[Note]) -> list[Note]:
     """The notes of days (`calendar.days_said`) and those of times of day, as the formats of a schema (compact JSON) write
-    them; `days` where it has neither of the formats.
+    them, or its pattern for times of day; `days` where it has none of these.
 
     A time of day is of the day beside it, else of the only day that the request says.
     """
-    formats = set(FORMATS.findall(schema))
-    if not formats & {"time", "date-time"}:
+    formats, pattern = _written(schema)
+    if not formats & {"time", "date-time"} and pattern is None:
         return days
     times = [Note(*m.span(), time) for m in SAID.finditer(request) if m["hour"] and (time := _time(m))]
     whole = {note: day for note in days if (day := _day(note, request))}
     only = next(iter(whole.values())) if len(set(whole.values())) == 1 else None
     found, alone = [], []
-    for clock in times if "date-time" in formats else ():
+    for clock in times:
         beside = next((note for note in whole if note in days and _is_beside(request, clock, note)), None)
-        if beside:
+        if beside and "date-time" in formats:
             start, end = min(beside.start, clock.start), max(beside.end, clock.end)
             found.append(Note(start, end, f"{whole[beside]}T{clock.shown}:00Z"))
             days = [note for note in days if note != beside]
         else:
             alone.append(clock)
-    if "time" in formats:
-        found += [clock._replace(shown=f"{clock.shown}:00Z") for clock in (alone if "date-time" in formats else times)]
-    elif only and alone:
+    if pattern is not None:
+        found += [one for one in alone if not re.search(pattern, request[one.start : one.end])]
+    elif "time" in formats:
+        found += [clock._replace(shown=f"{clock.shown}:00Z") for clock in alone]
+    elif only and alone and "date-time" in formats:
         found += [clock._replace(shown=f"{only}T{clock.shown}:00Z") for clock in alone]
         days = [note._replace(shown="") if note in whole else note for note in days]
-    elif "date" not in formats:
+    elif "date" not in formats and "date-time" in formats:
         days = [note._replace(shown=f"{whole[note]}T00:00:00Z") if note in whole else note for note in days]
     return sorted([*days, *found])
 
