@@ -61,6 +61,7 @@ def test_all_that_may_be_wrong_has_a_description_of_what_is_allowed():
     (OPERATORS, ("equals", "aliases"), None, "equals lacks aliases"),
     (OPERATORS, ("after",), None, "the file lacks after"),
     (CALENDAR, ("months", "fr", 11), None, "months.fr is .*; allowed: the names of the 12 months"),
+    (CALENDAR, ("times", "noon"), "12", 'times.noon is "12"; allowed: a time of day as 12:00'),
     (CALENDAR, ("phrases", "since", 0), "since", 'since.0 is "since"; allowed: a phrase with {day}'),
     (CALENDAR, ("phrases", "since tea"), ["at tea"], "phrases has the unknown key since tea; known: range, since"),
     (READING, ("fr", "leading", 2), "", 'fr.leading.2 is ""; allowed: a text'),

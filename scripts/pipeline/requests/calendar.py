@@ -23,7 +23,8 @@ Span = tuple[date, date]
 
 
 def book() -> dict[str, Any]:
-    """config/calendar.json: months and weekdays by language, numbers in words, and the phrases of time spans."""
+    """config/calendar.json: months and weekdays by language, numbers and times of day in words, and the phrases of time
+    spans."""
     return read_words(CALENDAR)
 
 

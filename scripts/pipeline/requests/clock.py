@@ -13,18 +13,12 @@ import re
 from datetime import date
 from functools import cache, lru_cache
 
-from pipeline.requests.calendar import read_day
+from pipeline.requests.calendar import book, read_day
 from pipeline.requests.places import of_clocks
-from pipeline.requests.reading import LEFT_ALONE, Note, any_of
+from pipeline.requests.reading import LEFT_ALONE, NOTHING, Note, any_of, lowered, prepositions
 
 PATTERNS = re.compile(r'"pattern":("(?:[^"\\]|\\.)*")')
 FORMATS = re.compile(r'"format":"(date|time|date-time)"')
-SAID = re.compile(
-    rf"{LEFT_ALONE}|(?<![\w:.-])(?P<hour>\d\d?)(?:(?:[:h](?P<minute>\d\d))(?: ?(?P<half>[ap])m)?| ?(?P<alone>[ap])m)"
-    r"(?![\w:-]|\.\d)",
-    re.IGNORECASE,
-)
-"""A time of day: 9:30, 14h05, 9:30 pm, 9am."""
 TIME, MOMENT = re.compile(r"\d\d:\d\d(?::00Z)?"), re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:00Z")
 """What notes show for a time of day, and for one of a day."""
 
@@ -37,8 +31,34 @@ def _written(schema: str) -> tuple[frozenset[str], str | None]:
 
 
 @cache
+def _said() -> re.Pattern[str]:
+    """A time of day: 9:30, 14h05, 9:30 pm, 9am, or in words (the group `word`)."""
+    words = "|".join(map(re.escape, book()["times"])) or NOTHING
+    return re.compile(
+        rf"{LEFT_ALONE}|(?<![\w:.-])(?:(?P<hour>\d\d?)(?:[:h](?P<minute>\d\d)(?: ?(?P<half>[ap])m)?| ?(?P<alone>[ap])m)"
+        rf"|(?P<word>{words}))(?![\w:-]|\.\d)",
+        re.IGNORECASE,
+    )
+
+
+@cache
 def _between() -> re.Pattern[str]:
     return re.compile(rf"\s*,?\s*(?:(?:{any_of('at')})\s+)?", re.IGNORECASE)
+
+
+def _times(request: str, days: list[Note]) -> list[Note]:
+    """The times of day that a request says, each shown as HH:MM. A word counts behind a preposition, a day or a sign:
+    "at noon", "tomorrow midnight", "start: noon", not in "Midnight Express"."""
+    found, ends = [], {day.end for day in days}
+    in_words = {lowered(word): time for word, time in book()["times"].items()}
+    for said in _said().finditer(request):
+        before = lowered(request[: said.start()].rstrip())
+        is_said = len(before) in ends or before.endswith((":", "=")) or before.rpartition(" ")[2] in prepositions()
+        if said["word"] and is_said:
+            found.append(Note(*said.span(), in_words[lowered(said["word"])]))
+        elif said["hour"] and (time := _time(said)):
+            found.append(Note(*said.span(), time))
+    return found
 
 
 def _time(said: re.Match[str]) -> str | None:
@@ -64,11 +84,10 @@ def with_times(request: str, schema: str, days: list[Note]) -> list[Note]:
     formats, pattern = _written(schema)
     if not formats & {"time", "date-time"} and pattern is None:
         return days
-    times = [Note(*m.span(), time) for m in SAID.finditer(request) if m["hour"] and (time := _time(m))]
     whole = {note: day for note in days if (day := _day(note, request))}
     only = next(iter(whole.values())) if len(set(whole.values())) == 1 else None
     found, alone = [], []
-    for clock in times:
+    for clock in _times(request, days):
         beside = next((note for note in whole if note in days and _is_beside(request, clock, note)), None)
         if beside and "date-time" in formats:
             start, end = min(beside.start, clock.start), max(beside.end, clock.end)
