@@ -102,6 +102,7 @@ SCHEMAS = {
         {"weight": schema("", {"min": NUMBER, "max": NUMBER}), "sender": {"type": "string", "format": "email"},
          "state": one_of("sent", "lost"), "remark": TEXT},
     ),
+    "lamp": schema("lamp", {"colour": one_of("red", "blue"), "brightness": NUMBER, "steady": TRUTH}, "colour"),
     "release": schema(
         "deployment", {"service": TEXT, "environment": one_of("staging", "production"), "dry_run": TRUTH}, "service"
     ),
@@ -133,6 +134,12 @@ def said_of(name: str, request: str) -> str:
     ("campaign", "Spring, budget 50, countries DE and FR, ages 18 to 35",
      "name: Spring; budget: 50; age_min: 18; age_max: 35; countries: DE [DE] & FR [FR]"),
     ("songs", "12 rock songs", "genre: rock [rock]; ?: 12"),
+    ("lamp", "red to 40", "colour: red [red]; brightness: 40"),
+    ("lamp", "blue 19.5, steady", "colour: blue [blue]; brightness: 19.5; steady: true"),
+    ("lamp", "red, size 40", "colour: red [red]; ?: size 40"),
+    ("lamp", "red 40 watts", "colour: red [red]; ?: 40 watts"),
+    ("lamp", "red at 10", "colour: red [red]; ?: 10"),
+    ("lamp", "red 10 to 20", "colour: red [red]; ?: 10 to 20"),
 ])  # fmt: skip
 def test_a_number_is_of_the_place_that_the_words_beside_it_tell(name, request_, line):
     assert sorted(said_of(name, request_).split("; ")) == sorted(line.split("; "))

@@ -85,6 +85,7 @@ class Numbers:
         """The same numbers, and the places in an object."""
         other = copy(self)
         other._look_at(place, named, of_items=False)
+        other.only = None
         return other
 
     def _look_at(self, place: Place, named: Collection[str], of_items: bool) -> None:
@@ -94,6 +95,9 @@ class Numbers:
         needed = place.needed_number(named)
         self.needed = needed if of_items or not isinstance(needed, Item) else None
         """Where a number belongs of which nothing else is said."""
+        numbers = [way for way, one, _ in place.ways if one.is_number or one.items.is_number]
+        self.only = self.open[0] if len(numbers) == len(self.open) == 1 == len(self.open[0]) else None
+        """The place of the only number that there is."""
         self.counts: dict[str, tuple[set[Way], set[Way]]] = {}
         """Word -> the places in whose names it stands, and those in whose descriptions it does."""
         self.last: dict[Value, Way] = {}
@@ -109,14 +113,15 @@ class Numbers:
         That is the first or the last of two places ("18 to 35" of an `age_min` and an `age_max`), the one of whose
         name, or else description, it counts a word ("5 minutes") or whose name compares as the words beside it do
         ("under 150" of a `max_price`), or else the one number that is needed, where `parts` finds nothing in what
-        stands before it.
+        stands before it, or the only one that there is, where nothing stands beside it.
         """
         before = self.text[max(start, number.start - FAR) : number.start]
         found = self._of_two(number, before) or self._by_words(number, before, end)
-        found = found or self._needed(number, before, end, parts)
+        found = found or self._needed(number, before, end, parts) or self._alone(number, before)
         if found is not None:
             self.open = [way for way in self.open if way != found.to]
             self.needed = None if found.to == self.needed and not isinstance(found.to, Item) else self.needed
+            self.only = None
         return found
 
     def _found(self, to: Way | Item, number: Value, before: int = 0, behind: int = 0) -> NumberPlace:
@@ -178,6 +183,11 @@ class Numbers:
         if not is_verb and (parts(re.split(r"[,;:]\s", alone)[-1]) or (unknown and len(self.open) > 1)):
             return None
         return self._found(self.needed, number, len(before) - len(alone))
+
+    def _alone(self, number: Value, before: str) -> NumberPlace | None:
+        """The place of the only number that there is, where no word says what this one is: "heat 19.5", "to 18"."""
+        is_alone = part_ends(self.request, number.end) and set(before.split()) <= {*said_around()["to"]}
+        return self._found(self.only, number, len(before)) if self.only and is_alone and self.starts else None
 
 
 def number_follows(request: str, at: int) -> bool:
