@@ -31,6 +31,7 @@ SCHEMAS = {
     "meeting": schema("meeting", subject=TEXT, startsAt=MOMENT, endsAt=MOMENT),
     "visit": schema("visit", day=DAY, time=TIME, guest=TEXT),
     "lamp": schema("lamp", from_hour={"type": "string", "pattern": "^[0-2][0-9]:[0-5][0-9]$"}, day=DAY),
+    "shift": schema("shift", starts={"enum": ["06:00:00Z", "14:00:00Z"]}, worker=TEXT, ends=TIME),
     "task": schema("task", due=DAY, remindAt=MOMENT, label=TEXT),
 }
 
@@ -95,7 +96,7 @@ def test_schemas_without_these_formats_have_the_notes_of_days_alone():
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
-@pytest.mark.parametrize("name", ["heating", "mail", "meeting", "visit", "task"])
+@pytest.mark.parametrize("name", ["heating", "mail", "meeting", "visit", "shift", "task"])
 def test_the_embedded_teacher_says_times_as_people_do_and_rules_find_what_it_means(name, language):
     teacher, sampler = SchemaLanguage(SCHEMAS[name], language, name), Sampler(SCHEMAS[name])
     times = shorter = 0

@@ -19,7 +19,7 @@ from pipeline.requests.reading import LEFT_ALONE, NOTHING, Note, any_of, lowered
 
 PATTERNS = re.compile(r'"pattern":("(?:[^"\\]|\\.)*")')
 FORMATS = re.compile(r'"format":"(date|time|date-time)"')
-TIME, MOMENT = re.compile(r"\d\d:\d\d(?::00Z)?"), re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:00Z")
+TIME_SHOWN, MOMENT_SHOWN = re.compile(r"\d\d:\d\d(?::00Z)?"), re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:00Z")
 """What notes show for a time of day, and for one of a day."""
 
 

@@ -65,13 +65,6 @@ def tongues() -> dict[str, Tongue]:
 
 
 @cache
-def spoken_time() -> re.Pattern[str]:
-    """What `SchemaLanguage.say_time` says, in every language."""
-    joints = "|".join(re.escape(tongue.joints["clock"]) for tongue in tongues().values())
-    return re.compile(rf"(?:(?P<day>{DAY.pattern})(?:{joints}))?(?P<time>\d?\d:\d\d)(?![\w:])")
-
-
-@cache
 def reserved() -> frozenset[str]:
     """The words that hold requests together, in every language: none of them is said bare for a name or a value."""
     texts = [
@@ -91,6 +84,13 @@ ISO = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
 TIMED = re.compile(r"(?:(?P<day>\d{4}-\d\d-\d\d)T)?(?P<time>\d\d:\d\d):00Z")
 """A value of the formats `time` and `date-time` that people say with less."""
 NUMBER = r"\d+(?:\.\d+)?"
+
+
+@cache
+def spoken_time() -> re.Pattern[str]:
+    """What `SchemaLanguage.say_time` says, in every language."""
+    joints = "|".join(re.escape(tongue.joints["clock"]) for tongue in tongues().values())
+    return re.compile(rf"(?:(?P<day>{DAY.pattern})(?:{joints}))?(?P<time>\d?\d:\d\d)(?![\w:])")
 
 
 def _phrases_of(name: str, schemas: list[Any]) -> list[str]:
@@ -235,7 +235,7 @@ class SchemaLanguage:
         return None
 
     def _say_told(self, item: str, kind: Kind, below: list[Any], rng: random.Random) -> str | None:
-        if timed := TIMED.fullmatch(item):
+        if kind in (CLOCK, MOMENT) and (timed := TIMED.fullmatch(item)):
             return self.say_time(timed) if kind == CLOCK or rng.random() < 0.7 else item
         if kind == DATE and (day := read_day(item)):
             return say_date(day, "{d} {month} {y}", self.language) if rng.random() < 0.7 else item
