@@ -298,6 +298,12 @@ def dataset_stage(server: Server, data: Any, folder: Any, *args: str) -> list[st
     return [sys.executable, str(ROOT / "scripts/generate_dataset.py"), *flags]
 
 
+HEEDS_CTRL_C = (
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+)
+"""A command as a terminal starts it: what a shell starts in the background ignores SIGINT, and so do its children."""
+
+
 @pytest.mark.parametrize(
     ("trouble", "status", "said"),
     [(None, 130, "stopped; the same command goes on from here"), (fails(400), 2, "refused a request")],
@@ -319,7 +325,7 @@ def test_a_stage_that_ends_early_does_not_wait_for_calls_under_way(server, data,
         drops(handler)
 
     server.replies = [reply]
-    command = dataset_stage(server, data, tmp_path)
+    command = [sys.executable, "-c", HEEDS_CTRL_C, *dataset_stage(server, data, tmp_path)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
         try:
             if trouble is None:
