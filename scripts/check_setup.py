@@ -1,8 +1,8 @@
 """Preflight: says before the first long stage what the run will need and does not have.
 
-Checks the config, the flags of all stages, the base model's weights (for stages from the corpus on), the device and the backend that train it,
-and the teacher's server and model (for domain specs, dataset, and evaluation with a judge), and says how much memory
-the teacher takes.
+Checks the config, the flags of all stages, the base model's weights (for stages from the corpus on), the device and the
+backend that train it, and the teacher's server and model (for domain specs, dataset, and evaluation with a judge), and
+says how much memory the teacher takes.
 
     uv run python scripts/check_setup.py --config config/defaults.json --from specs --until report
 """

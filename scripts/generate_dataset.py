@@ -248,9 +248,8 @@ def rows_of_schema(
             kept_so_far = len(found[language])
             queries = ask_for_requests(teacher, (row, wanted), language, options, run, kept_so_far, extra)
             answer = lambda query: answer_query(teacher, judge, row, query, options)
-            for query, (ast, normal, attempts, refused) in zip(
-                queries, side_by_side(answer, queries, calls), strict=True
-            ):
+            answered = side_by_side(answer, queries, calls)
+            for query, (ast, normal, attempts, refused) in zip(queries, answered, strict=True):
                 if len(found[language]) >= each:
                     break
                 about = {"schema_id": row["schema_id"], "language": language, "query": query.text}

@@ -32,6 +32,7 @@ SCHEMAS = {
     "visit": schema("visit", day=DAY, time=TIME, guest=TEXT),
     "lamp": schema("lamp", from_hour={"type": "string", "pattern": "^[0-2][0-9]:[0-5][0-9]$"}, day=DAY),
     "shift": schema("shift", starts={"enum": ["06:00:00Z", "14:00:00Z"]}, worker=TEXT, ends=TIME),
+    "rule": schema("rule", kind={"const": {"pattern": "*x", "format": "date-time"}}, when=TIME),
     "task": schema("task", due=DAY, remindAt=MOMENT, label=TEXT),
 }
 
@@ -71,6 +72,9 @@ def said_of(name: str, request: str) -> str:
         ("lamp", "from hour 9am tomorrow", "from_hour: 9am [09:00]; day: tomorrow [2024-03-18]"),
         ("lamp", "tomorrow at 9:05 pm", "day: tomorrow [2024-03-18]; from_hour: 9:05 pm [21:05]"),
         ("lamp", "tomorrow at 21:05", "day: tomorrow [2024-03-18]; from_hour: 21:05"),
+        ("task", "label home, due tomorrow, remind at 8:00",
+         "label: home; due: tomorrow [2024-03-18]; remindAt: 8:00 [2024-03-18T08:00:00Z]"),
+        ("rule", "when 9am", "when: 9am [09:00:00Z]"),
         ("task", "label home, due tomorrow, remind at 3 may 2024 at 8:00",
          "label: home; due: tomorrow [2024-03-18]; remindAt: 3 may 2024 at 8:00 [2024-05-03T08:00:00Z]"),
     ],

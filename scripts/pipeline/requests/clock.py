@@ -16,18 +16,24 @@ from functools import cache, lru_cache
 from pipeline.requests.calendar import book, read_day
 from pipeline.requests.places import of_clocks
 from pipeline.requests.reading import LEFT_ALONE, NOTHING, Note, any_of, lowered, prepositions
+from pipeline.schemas.json_schemas import keywords_in
 
-PATTERNS = re.compile(r'"pattern":("(?:[^"\\]|\\.)*")')
-FORMATS = re.compile(r'"format":"(date|time|date-time)"')
-TIME_SHOWN, MOMENT_SHOWN = re.compile(r"\d\d:\d\d(?::00Z)?"), re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:00Z")
-"""What notes show for a time of day, and for one of a day."""
+WRITTEN = re.compile(r"(?:(?P<day>\d{4}-\d\d-\d\d)T)?(?P<time>\d\d:\d\d):00Z")
+"""A value of the format `time`, or of `date-time`, as `written` makes it."""
+
+
+def written(time: str, day: date | None = None) -> str:
+    """A time of day (HH:MM) as the format `time` has it, or that of a day as `date-time` has it."""
+    return f"{day}T{time}:00Z" if day else f"{time}:00Z"
 
 
 @lru_cache(maxsize=64)
-def _written(schema: str) -> tuple[frozenset[str], str | None]:
+def _wanted(schema: str) -> tuple[frozenset[str], str | None]:
     """The formats of time in a schema (compact JSON), and its pattern for times of day."""
-    patterns = (json.loads(found) for found in PATTERNS.findall(schema))
-    return frozenset(FORMATS.findall(schema)), next(filter(of_clocks, patterns), None)
+    parts = list(keywords_in(json.loads(schema)))
+    formats = {part["format"] for part in parts if part.get("format") in ("date", "time", "date-time")}
+    patterns = (part["pattern"] for part in parts if isinstance(part.get("pattern"), str))
+    return frozenset(formats), next(filter(of_clocks, patterns), None)
 
 
 @cache
@@ -81,29 +87,31 @@ def with_times(request: str, schema: str, days: list[Note]) -> list[Note]:
 
     A time of day is of the day beside it, else of the only day that the request says.
     """
-    formats, pattern = _written(schema)
+    formats, pattern = _wanted(schema)
     if not formats & {"time", "date-time"} and pattern is None:
         return days
     whole = {note: day for note in days if (day := _day(note, request))}
     only = next(iter(whole.values())) if len(set(whole.values())) == 1 else None
+    midnight: str | None = "00:00"
     found, alone = [], []
     for clock in _times(request, days):
         beside = next((note for note in whole if note in days and _is_beside(request, clock, note)), None)
         if beside and "date-time" in formats:
             start, end = min(beside.start, clock.start), max(beside.end, clock.end)
-            found.append(Note(start, end, f"{whole[beside]}T{clock.shown}:00Z"))
+            found.append(Note(start, end, written(clock.shown, whole[beside])))
             days = [note for note in days if note != beside]
         else:
             alone.append(clock)
     if pattern is not None:
-        found += [one for one in alone if not re.search(pattern, request[one.start : one.end])]
+        found += [clock for clock in alone if not re.search(pattern, request[clock.start : clock.end])]
     elif "time" in formats:
-        found += [clock._replace(shown=f"{clock.shown}:00Z") for clock in alone]
-    elif only and alone and "date-time" in formats:
-        found += [clock._replace(shown=f"{only}T{clock.shown}:00Z") for clock in alone]
-        days = [note._replace(shown="") if note in whole else note for note in days]
-    elif "date" not in formats and "date-time" in formats:
-        days = [note._replace(shown=f"{whole[note]}T00:00:00Z") if note in whole else note for note in days]
+        found += [clock._replace(shown=written(clock.shown)) for clock in alone]
+    elif only and alone:
+        found += [clock._replace(shown=written(clock.shown, only)) for clock in alone]
+        midnight = None
+    if "date" not in formats and "date-time" in formats:  # days are none of their own
+        shown = {note: written(midnight, day) if midnight else "" for note, day in whole.items()}
+        days = [note._replace(shown=shown.get(note, note.shown)) for note in days]
     return sorted([*days, *found])
 
 

@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from pipeline.requests.calendar import is_open_ended, read_day
-from pipeline.requests.clock import MOMENT_SHOWN, TIME_SHOWN
-from pipeline.requests.places import CLOCK, DATE, FORMS, MOMENT, SPAN, Kind, Place, Way, listed
+from pipeline.requests.clock import WRITTEN
+from pipeline.requests.places import CLOCK, DATE, FORMS, MOMENT, SPAN, Kind, Place, Way, form_of, listed
 from pipeline.requests.reading import LEFT_ALONE, Note, lowered
 
 TWO_DAYS = re.compile(r"\d{4}-\d\d-\d\d \d{4}-\d\d-\d\d")
@@ -23,11 +23,17 @@ class Value(NamedTuple):
     kind: Kind
 
 
+def _time_shown(shown: str) -> Kind | None:
+    """The kind of what a note shows for a time of day, or for that of a day."""
+    if written := WRITTEN.fullmatch(shown):
+        return MOMENT if written["day"] else CLOCK
+    return CLOCK if form_of(shown) == CLOCK else None
+
+
 def values_in(request: str, notes: list[Note], names: Collection[str]) -> list[Value]:
     """Those of a request, one after the other; `names` are what its notes may show beside values."""
     days = [Value(*n[:2], DATE) for n in notes if read_day(n.shown or request[n.start : n.end])]
-    kinds = ((TIME_SHOWN, CLOCK), (MOMENT_SHOWN, MOMENT))
-    times = [Value(*n[:2], kind) for n in notes for form, kind in kinds if form.fullmatch(n.shown)]
+    times = [Value(*n[:2], kind) for n in notes if (kind := _time_shown(n.shown))]
     alone = [Value(*n[:2], listed(n.shown)) for n in notes if n.shown and n.shown not in names]
     within = [range(value.start, value.end) for value in times]
     forms = [

@@ -385,17 +385,23 @@ def endless_reference(schema: Any) -> str | None:
     return None
 
 
-def patterns_of(schema: Any) -> Iterator[str]:
-    """All regular expressions of a schema."""
+def keywords_in(schema: Any) -> Iterator[dict[str, Any]]:
+    """All objects of keywords in a closed schema, its definitions' among them."""
     open_parts = [schema, *(schema.get("$defs", {}).values() if isinstance(schema, dict) else ())]
     while open_parts:
         part = open_parts.pop()
         if isinstance(part, dict):
-            if isinstance(part.get("pattern"), str):
-                yield part["pattern"]
-            if isinstance(part.get("patternProperties"), dict):
-                yield from part["patternProperties"]
+            yield part
             open_parts += [below for _, below in children(part)]
+
+
+def patterns_of(schema: Any) -> Iterator[str]:
+    """All regular expressions of a schema."""
+    for part in keywords_in(schema):
+        if isinstance(part.get("pattern"), str):
+            yield part["pattern"]
+        if isinstance(part.get("patternProperties"), dict):
+            yield from part["patternProperties"]
 
 
 def slow_pattern(pattern: str, seconds: float = 0.5) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 
 from pipeline.paths import SCHEMA_LANGUAGE
 from pipeline.requests.calendar import read_day
+from pipeline.requests.clock import WRITTEN, written
 from pipeline.requests.places import CLOCK, DATE, MOMENT, Kind, Place, form_of, listed
 from pipeline.requests.reading import lowered
 from pipeline.schemas.dsl import said_for
@@ -81,8 +82,6 @@ def reserved() -> frozenset[str]:
 BARE = re.compile(r"[^\W\d_][\w-]*(?: [^\W\d_][\w-]*)*")
 DAY = re.compile(r"(\d{1,2}) (\w+) (\d{4})")
 ISO = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
-TIMED = re.compile(r"(?:(?P<day>\d{4}-\d\d-\d\d)T)?(?P<time>\d\d:\d\d):00Z")
-"""A value of the formats `time` and `date-time` that people say with less."""
 NUMBER = r"\d+(?:\.\d+)?"
 
 
@@ -235,7 +234,7 @@ class SchemaLanguage:
         return None
 
     def _say_told(self, item: str, kind: Kind, below: list[Any], rng: random.Random) -> str | None:
-        if kind in (CLOCK, MOMENT) and (timed := TIMED.fullmatch(item)):
+        if kind in (CLOCK, MOMENT) and (timed := WRITTEN.fullmatch(item)):
             return self.say_time(timed) if kind == CLOCK or rng.random() < 0.7 else item
         if kind == DATE and (day := read_day(item)):
             return say_date(day, "{d} {month} {y}", self.language) if rng.random() < 0.7 else item
@@ -253,9 +252,9 @@ class SchemaLanguage:
     def read_time(self, said: re.Match[str], place: Place) -> str | None:
         """The value that `say_time` said (a match of `spoken_time`), or None where this is no place for one."""
         if (day := read_day(said["day"] or "")) and MOMENT in place.kinds:
-            return f"{day}T{said['time']:0>5}:00Z"
+            return written(f"{said['time']:0>5}", day)
         is_time = any(part.get("format") == "time" for part in place.here)
-        return f"{said['time']:0>5}:00Z" if is_time and not said["day"] else None
+        return written(f"{said['time']:0>5}") if is_time and not said["day"] else None
 
     def is_plain(self, value: Any) -> bool:
         """Whether a text can be told from the words around it, none of which it has, without quotes."""
@@ -266,7 +265,7 @@ class SchemaLanguage:
         """What a value of this property of the root is told by, or None where it needs its name."""
         if not isinstance(value, str):
             return None
-        timed = TIMED.fullmatch(value)
+        timed = WRITTEN.fullmatch(value)
         kinds = (listed(value), CLOCK if timed and not timed["day"] else form_of(value) or ())
         return next((kind for kind in kinds if self.fitting.get(kind) == name), None)
 
@@ -311,7 +310,7 @@ class SchemaLanguage:
             if (day := read_day(value)) and rng.random() < 0.5:
                 return say_date(day, "{d} {month} {y}", self.language)
             return value
-        timed = TIMED.fullmatch(value)
+        timed = WRITTEN.fullmatch(value)
         if timed and self.read_time(timed, Place(schemas, self.definitions)) and rng.random() < 0.5:
             return self.say_time(timed)
         if self.is_plain(value):
