@@ -538,7 +538,7 @@ def test_a_condition_whose_operators_are_no_texts_is_none_of_the_shipped_form():
         ("private yes, the recipient is a@b.co", "recipientEmail: a@b.co; is_private: yes [true]"),
         # the schema's own title, a part that two names have, one that belongs to another name, or of which nothing is
         # said
-        ("event: x, time 10:00", "event_title: x"),
+        ("event: x, time 10:00", "event_title: x; start_time: 10:00"),
         ("event title x, mail recipient: 3", "event_title: x, mail recipient: 3"),
         ("event title x, recipient", "event_title: x, recipient"),
         ("private no, is 3", "event_title: is 3; is_private: no [false]"),

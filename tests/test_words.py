@@ -93,7 +93,7 @@ def test_requests_of_a_language_that_is_added_to_the_files_of_words_are_read(tmp
     calendar["months"]["de"] = ["januar", "februar", "m\u00e4rz", "april", "mai", "juni", *"789abc"]
     calendar["phrases"]["range"].append("vom {day} bis {day}")
     words = {"at": ["f\u00fcr"], "without": ["kein", "keine"], "thanks": ["bitte"], "operators": {"less": ["unter"]}}
-    reading["de"] = {kind: [] for kind in reading["en"]} | words
+    reading["de"] = {kind: type(said)() for kind, said in reading["en"].items()} | words
     for path, value in ((CALENDAR, calendar), (READING, reading)):
         (tmp_path / "config" / path.name).write_text(json.dumps(value), encoding="utf-8")
     days = {name: {"type": "string", "format": "date"} for name in ("anreise", "abreise")}

@@ -2,8 +2,9 @@
 
 What config/calendar.json knows of a request is followed by its days in the prompt: `since monday [2024-03-11
 2024-03-17]`, `before 3 march 2024 [2024-03-03]`. A time span has two days, both included; whatever reaches up to now
-ends on the current date. A day without its year is the last such day up to the current date. What it does not know
-stands as it is, and so does what is quoted.
+ends on the current date. A day without its year is the last such day up to the current date; in requests for what is to
+be done (`soon`) it is the next one, or one that was just past, and a weekday alone the next. What it does not know stands as it is, and so does
+what is quoted.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from itertools import groupby
 from typing import Any
 
 from pipeline.paths import CALENDAR
-from pipeline.requests.reading import NOTHING, QUOTED, WORD, Note, Spelling, folded, with_notes
+from pipeline.requests.reading import NOTHING, QUOTED, WORD, Note, Spelling, any_of, folded, with_notes
 from pipeline.words import read_words
 
 Span = tuple[date, date]
+JUST_PAST = timedelta(days=45)
+"""How long ago a day without its year was at most where it is not the next one: an expense of last month."""
 
 
 def book() -> dict[str, Any]:
@@ -54,6 +57,18 @@ def span_of(name: str, today: date, *numbers: int) -> Span:
             return today, today
         case "tomorrow", ():
             return today + day, today + day
+        case "day after tomorrow", ():
+            return today + 2 * day, today + 2 * day
+        case "day before yesterday", ():
+            return today - 2 * day, today - 2 * day
+        case "{n} days ago", (count,):
+            return today - day * count, today - day * count
+        case "{n} weeks ago", (count,):
+            return today - day * 7 * count, today - day * 7 * count
+        case "in {n} days", (count,):
+            return today + day * count, today + day * count
+        case "in {n} weeks", (count,):
+            return today + day * 7 * count, today + day * 7 * count
         case "last {weekday}", (weekday,):
             return (today - day * (7 - (weekday - today.weekday()) % 7),) * 2
         case "next {weekday}", (weekday,):
@@ -179,8 +194,8 @@ _compiled = cache(re.compile)
 
 
 @cache
-def _sayings() -> re.Pattern[str]:
-    """Whatever may say days, or is quoted."""
+def _sayings(*, soon: bool) -> re.Pattern[str]:
+    """Whatever may say days, or is quoted; `soon`, a weekday alone or a day of the month, too."""
     parts = [phrase.rpartition("{") for phrases in book()["phrases"].values() for phrase in phrases]
     said = []
     for end, group in groupby(
@@ -188,9 +203,12 @@ def _sayings() -> re.Pattern[str]:
     ):  # written once for its neighbours: days are long
         starts = "|".join(_filled(start, _slots()) for start, _, _ in group)
         said.append(f"(?:{starts}){_filled(end, _slots())}")
+    alone = (
+        rf"|(?P<weekday>(?:(?:this|ce) )?{_slots()['weekday']})|the (?P<nth>\d{{1,2}})(?:st|nd|rd|th)" if soon else ""
+    )
     return re.compile(
         f"(?P<quoted>{QUOTED})|(?<![\\w-])(?:{'|'.join(said)}|{_slots()['date']}"
-        rf"|(?P<yearless>{_slots()['yearless']}))(?![\w-])"
+        rf"|(?P<yearless>{_slots()['yearless']}){alone})(?![\w-])"
     )
 
 
@@ -219,7 +237,7 @@ def _number_of(slot: str) -> int:
     return known[slot] if slot in known else int(slot)
 
 
-def _read_span(said: str, today: date) -> Span | None:
+def _read_span(said: str, today: date, *, soon: bool) -> Span | None:
     """The days of a whole phrase or of what stands in a slot {day}: `said` is folded; a date has one day.
 
     Raises as `span_of` does.
@@ -227,18 +245,35 @@ def _read_span(said: str, today: date) -> Span | None:
     if day := read_day(said):
         return day, day
     if said in _names("weekdays"):
-        return span_of("last {weekday}", today, _number_of(said))
+        return span_of("next {weekday}" if soon else "last {weekday}", today, _number_of(said))
     for name, regex in _phrases():
         if not (match := _compiled(regex).fullmatch(said)):
             continue
         if name in ("since", "range"):
-            spans = [_read_span(slot, today) for slot in match.groups()]
+            spans = [_read_span(slot, today, soon=soon and name == "range") for slot in match.groups()]
             if None in spans:
                 return None
+            if soon and spans[0][0] > spans[-1][1] and match.groups()[-1] in _names("weekdays"):
+                spans[-1] = _read_span(match.groups()[-1], spans[0][0], soon=True)  # "from friday to monday"
             return spans[0][0], spans[1][1] if name == "range" else today
         return span_of(name, today, *map(_number_of, match.groups()))
-    past = [day for year in (today.year, today.year - 1) if (day := read_day(f"{said} {year}")) and day <= today]
+    days = [day for year in (1, 0, -1) if (day := read_day(f"{said} {today.year + year}"))]
+    past = [day for day in days if day <= today]
+    ahead = [day for day in days if day > today]
+    if soon and ahead and not (past and today - past[0] <= JUST_PAST):
+        return ahead[-1], ahead[-1]
     return (past[0], past[0]) if past else None
+
+
+def _read_alone(found: re.Match[str], today: date) -> Span | None:
+    """The next weekday that stands alone, or the next such day of a month; None of a weekday that comes every week."""
+    if nth := found["nth"]:
+        days = (today + timedelta(days=ahead) for ahead in range(62))
+        day = next((day for day in days if day.day == int(nth)), None)
+        return (day, day) if day else None
+    if re.search(rf"(?:{any_of('every')})\s+$", found.string[: found.start()]):
+        return None
+    return span_of("next {weekday}", today, _number_of(found["weekday"].split()[-1]))
 
 
 def annotated(request: str, today: date) -> str:
@@ -249,19 +284,29 @@ def annotated(request: str, today: date) -> str:
     return with_notes(request, days_said(request, today))
 
 
-def days_said(request: str, today: date) -> list[Note]:
-    """The days of what a request says of time; none are shown where there are none or they stand there as they are."""
+def days_said(request: str, today: date, *, soon: bool = False) -> list[Note]:
+    """The days of what a request says of time; none are shown where there are none or they stand there as they are.
+
+    `soon`: a day without its year is the next one, or one that was just past; a weekday alone is the next.
+    """
     found = []
     text, places = _known_words().mended(folded(request))
-    for match in _sayings().finditer(text):
+    for match in _sayings(soon=soon).finditer(text):
         if match["quoted"]:
+            continue
+        if soon and (match["weekday"] or match["nth"]):
+            span = _read_alone(match, today)
+            if span and text[match.start() : match.end()] == folded(
+                request[places[match.start()] : places[match.end()]]
+            ):
+                found.append(Note(places[match.start()], places[match.end()], _two_days(*span)))
             continue
         said = re.sub(r"\s+", " ", match[0])
         if day := read_day(said):
             shown = "" if str(day) == said else str(day)
         else:
             try:
-                span = _read_span(said, today)
+                span = _read_span(said, today, soon=soon)
             except (OverflowError, ValueError):  # outside the years that dates have
                 span = None
             if span is None or span[0] > span[1]:

@@ -14,8 +14,9 @@ from datetime import date
 from functools import cache, lru_cache
 
 from pipeline.requests.calendar import book, read_day
-from pipeline.requests.places import of_clocks
+from pipeline.requests.places import DATE, of_clocks, told_by
 from pipeline.requests.reading import LEFT_ALONE, NOTHING, Note, any_of, lowered, prepositions
+from pipeline.schemas.dsl import conditions_of
 from pipeline.schemas.json_schemas import keywords_in
 
 WRITTEN = re.compile(r"(?:(?P<day>\d{4}-\d\d-\d\d)T)?(?P<time>\d\d:\d\d):00Z")
@@ -36,6 +37,20 @@ def _wanted(schema: str) -> tuple[frozenset[str], str | None]:
     return frozenset(formats), next(filter(of_clocks, patterns), None)
 
 
+@lru_cache(maxsize=64)
+def takes_days(schema: str) -> bool:
+    """Whether what a schema (compact JSON) says is to be done on days, as schemas of another form than the shipped one
+    have it: one of its properties is a day, and it lists no weekdays."""
+    whole = json.loads(schema)
+    parts = list(keywords_in(whole))
+    formats = {part.get("format") for part in parts if isinstance(part.get("format"), str)}
+    patterns = [part["pattern"] for part in parts if isinstance(part.get("pattern"), str)]
+    values = {lowered(value) for part in parts for value in part.get("enum", ()) if isinstance(value, str)}
+    named = {lowered(name) for names in book()["weekdays"].values() for name in names}
+    has_days = bool(formats & {"date", "date-time"}) or any(told_by(pattern) == DATE for pattern in patterns)
+    return has_days and values.isdisjoint(named) and not conditions_of(whole)
+
+
 @cache
 def _said() -> re.Pattern[str]:
     """A time of day: 9:30, 14h05, 9:30 pm, 9am, or in words (the group `word`)."""
@@ -52,9 +67,23 @@ def _between() -> re.Pattern[str]:
     return re.compile(rf"\s*,?\s*(?:(?:{any_of('at')})\s+)?", re.IGNORECASE)
 
 
+@cache
+def _hours_alone() -> re.Pattern[str]:
+    """An hour behind a word like "at", maybe with its unit: "at 8", "\u00e0 20h"."""
+    before = "|".join(map(re.escape, book()["hours"]))
+    return re.compile(
+        rf"{LEFT_ALONE}|(?<!\w)(?:{before})\s+(?P<said>(?P<hour>\d\d?)(?: ?h(?:eures)?| o'clock)?)"
+        r"(?![\w:%/-]|[.,]\d|\s?[ap]m(?!\w))",
+        re.IGNORECASE,
+    )
+
+
 def _times(request: str, days: list[Note]) -> list[Note]:
-    """The times of day that a request says, each shown as HH:MM. A word counts behind a preposition, a day or a sign:
-    "at noon", "tomorrow midnight", "start: noon", not in "Midnight Express"."""
+    """The times of day that a request says, each shown as HH:MM.
+
+    A word counts behind a preposition, a day or a sign: "at noon", "tomorrow midnight", "start: noon", not in "Midnight
+    Express"; an hour behind "at" and beside a day, or with its unit.
+    """
     found, ends = [], {day.end for day in days}
     in_words = {lowered(word): time for word, time in book()["times"].items()}
     for said in _said().finditer(request):
@@ -64,7 +93,11 @@ def _times(request: str, days: list[Note]) -> list[Note]:
             found.append(Note(*said.span(), in_words[lowered(said["word"])]))
         elif said["hour"] and (time := _time(said)):
             found.append(Note(*said.span(), time))
-    return found
+    for said in _hours_alone().finditer(request):
+        hour = Note(*said.span("said"), f"{said['hour']:>02}:00") if said["hour"] and int(said["hour"]) < 24 else None
+        if hour and (hour.end - hour.start > len(said["hour"]) or any(_is_beside(request, hour, day) for day in days)):
+            found.append(hour)
+    return sorted(found)
 
 
 def _time(said: re.Match[str]) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
@@ -23,7 +23,9 @@ from pipeline.requests.reading import (
     lowered,
     prepositions,
     said_around,
+    said_for_names,
     said_for_operators,
+    said_for_values,
 )
 from pipeline.schemas.dsl import can_refuse, canonical_names, conditions_of, described, said_for, step_phrases_of
 from pipeline.schemas.json_schemas import children
@@ -31,6 +33,8 @@ from pipeline.schemas.names import words_of
 
 WORD_BEGINS, WORD_ENDS = r"(?<![\w@])(?<!\w\.)(?<!\bn')", r"(?!\w|@\w|\.\w)"
 """Where a word begins and ends that is none of an address: "ada@mail.org"."""
+CALLED = ("name", "title", "label")
+"""Last words of the names of properties that say what a thing is called."""
 SHORTEST_PART = 3
 """Letters of a word that names a field by itself, as "queen" does "queen age"."""
 
@@ -113,6 +117,8 @@ class Names(NamedTuple):
     names: dict[str, str]
     truths: set[str]
     title: str
+    before: dict[str, str]
+    """Small words that people say before what they say of a property, each with that one: "by" of an `artist`."""
 
 
 def _scalar(schema: dict[str, Any]) -> dict[str, Any]:
@@ -128,6 +134,37 @@ def _values(schema: dict[str, Any]) -> dict[str, str]:
     known = [value for value in scalar.get("enum", ()) if isinstance(value, str)]
     found = {lowered(phrase): value for value in known for phrase in (words_of(value), value)}
     return found | {lowered(phrase): value for phrase, value in said.items() if value in known}
+
+
+def _said_for_values(values: Collection[str]) -> Iterator[tuple[str, str]]:
+    """What people say for values whatever a schema lists, with the value: ("euros", "EUR")."""
+    return ((said, value) for value in values for said in said_for_values().get(lowered(value), ()))
+
+
+def _said_before(properties: dict[str, Any]) -> dict[str, str]:
+    """What people say before what they say of one of these properties, with its name: "assigned to" of an `assignee`."""
+    of: dict[str, set[str]] = {}
+    for name in properties:
+        for said in said_for_names().get(words_of(name).rpartition(" ")[2], ()):
+            of.setdefault(said, set()).add(name)
+    return {said: names.pop() for said, names in of.items() if len(names) == 1}
+
+
+def _called(properties: dict[str, Any]) -> dict[str, str]:
+    """ "called" and the like, each with the one of these properties that says what a thing is called: "titled" with the
+    `title`, else the `name`, the title or the label."""
+    of: dict[str, list[str]] = {kind: [] for kind in CALLED}
+    for name, schema in properties.items():
+        kind = words_of(name).rpartition(" ")[2]
+        if kind in of and isinstance(schema, dict) and schema.get("type") == "string":
+            of[kind].append(name)
+    alone = {kind: names[0] for kind, names in of.items() if len(names) == 1}
+    found = {}
+    for word in said_around()["called"]:
+        own = next((kind for kind in alone if word.startswith(kind)), next(iter(alone), None))
+        if own is not None:
+            found[word] = alone[own]
+    return found
 
 
 def _denied(truths: dict[str, str]) -> dict[str, str]:
@@ -159,6 +196,7 @@ def _names_in(schema: Any) -> Names:
     open_schemas = [own, *(schema.get("$defs", {}).values() if isinstance(schema, dict) else ())]
     found: dict[str, set[str]] = {}
     kinds: dict[str, set[bool]] = {}
+    added: set[str] = set()
     while open_schemas:
         part = open_schemas.pop()
         if isinstance(part, dict):
@@ -169,12 +207,22 @@ def _names_in(schema: Any) -> Names:
             for said, name in [*names.items(), *_values(part).items()]:
                 found.setdefault(said, set()).add(name)
             open_schemas += [child for _, child in children(part)]
-    known = {said: names.pop() for said, names in found.items() if len(names) == 1 and len(said) > 1}
+    properties = own.get("properties", {}) if isinstance(own, dict) else {}
+    said_before = _said_before(properties)
+    for said, name in [*_called(properties).items(), *said_before.items()]:
+        if said not in prepositions() or said in said_around()["called"]:
+            found.setdefault(said, set()).add(name)
+    for said, value in _said_for_values({value for names in found.values() for value in names} - kinds.keys()):
+        if said not in found or said in added:
+            found.setdefault(said, set()).add(value)
+            added.add(said)
+    known = {said: names.pop() for said, names in found.items() if len(names) == 1 and (len(said) > 1 or said in added)}
     return Names(
         known,
         {said: name for said, name in known.items() if name in kinds},
         {name for name, kind in kinds.items() if kind == {True}},
         lowered(str(own.get("title", "")) if isinstance(own, dict) else ""),
+        {said: name for said, name in said_before.items() if said in prepositions() and said not in known},
     )
 
 
@@ -222,14 +270,18 @@ def glossary_of(
     steps = {lowered(said) for said in step_phrases}
     steps |= {said for said in said_around()["step"] if steps}
     listed = {*fields, *steps}.union(*({*entry.operators, *entry.values, *entry.truths} for entry in named.values()))
+    listed -= {*said_around()["called"]} if names else set()  # "appel" is no slip of "appel\u00e9"
     for entry in named.values():
         entry.operators = _common(entry) | entry.operators
     of_fields = ({*entry.operators, *entry.values, *entry.truths} for entry in named.values())
     phrases = {*fields, *steps}.union(*of_fields) - {""}
-    longest_first = "|".join(map(_as_typed, sorted(phrases, key=len, reverse=True))) or NOTHING
+    signs = {phrase for phrase in phrases if not re.search(r"\w", phrase)}
+    longest_first = "|".join(map(_as_typed, sorted(phrases - signs, key=len, reverse=True))) or NOTHING
+    sign = "|".join(map(re.escape, sorted(signs if names else ()))) or NOTHING
     called = names.names if names else {phrase: entry.name for phrase, entry in fields.items() if not entry.is_truth}
     small = prepositions() if names else ()
     parts = _parts_of(called, small, {*phrases, *([names.title] if names else [])} - {*called})
+    parts = {said: words_of(name) for said, name in (names.before if names else {}).items()} | parts
     any_part = "|".join(map(_as_typed, sorted(parts, key=len, reverse=True))) or NOTHING
     of_values = {said for said in said_around()["is"] if " " in said} - phrases if names else ()
     around = rf"(?<!\w)(?:{'|'.join(map(_as_typed, sorted(of_values)))})(?!\w)" if of_values else NOTHING
@@ -238,7 +290,8 @@ def glossary_of(
         list(named.values()),
         steps,
         re.compile(
-            rf"{LEFT_ALONE}|{around}|{WORD_BEGINS}(?:(?P<said>{longest_first})|(?P<part>{any_part})){WORD_ENDS}"
+            rf"{LEFT_ALONE}|{around}|(?P<said>{WORD_BEGINS}(?:{longest_first}){WORD_ENDS}|{sign})"
+            rf"|{WORD_BEGINS}(?P<part>{any_part}){WORD_ENDS}"
         ),
         {folded(phrase): phrase for phrase in sorted(phrases)} | {phrase: phrase for phrase in phrases},
         Spelling(

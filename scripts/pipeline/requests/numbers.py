@@ -12,7 +12,7 @@ from copy import copy
 from functools import cache
 from typing import NamedTuple
 
-from pipeline.requests.calendar import in_digits, numbers_said
+from pipeline.requests.calendar import numbers_said
 from pipeline.requests.places import NUMBER, Item, Place, Way
 from pipeline.requests.reading import (
     LEFT_ALONE,
@@ -22,22 +22,27 @@ from pipeline.requests.reading import (
     any_of,
     folded,
     is_form_of,
+    is_plural,
     lowered,
+    part_begins,
     part_ends,
     prepositions,
     said_around,
     said_for_operators,
 )
 from pipeline.requests.told_values import Value
+from pipeline.requests.units import DIGITS, Measure, in_unit, measures_in, plain, unit_of
 from pipeline.schemas.dsl import operators
 from pipeline.schemas.names import words_of
 
-DIGITS = r"\d(?:[\d.,]*\d)?"
 DIRECTIONS = (("less", "at_most"), ("greater", "at_least"))
 """Operators that compare alike: "under 30 minutes" is what a maximum is for."""
 FAR = 60
 """Characters beside a number in which is said what it compares."""
 LAST_WORD = re.compile(rf"({WORD})\s+$")
+SIGN = re.compile(r"[,;]\s")
+SYMBOLS = re.compile(r"[^\w\s,;:]+(?=\s*$)")
+"""Signs right before a number: "$50"."""
 COUNTED = re.compile(rf"\s+(?P<what>{WORD})")
 """What stands behind a number and may be what it counts."""
 
@@ -76,8 +81,12 @@ class Numbers:
         self.starts = {one.start for one in taken}
         spans = [one[:2] for one in taken] + [match.span() for match in re.finditer(LEFT_ALONE, request)]
         covered = {at for span in spans for at in range(*span)}
-        found = (match.span() for match in _number().finditer(request))
-        self.alone = [Value(*one, NUMBER) for one in found if one[1] - 1 not in covered]
+        self.measures = {one.start: one for one in measures_in(request) if one.number_end - 1 not in covered}
+        """Where numbers with units begin -> what they measure."""
+        found = {match.span() for match in _number().finditer(request) if match.end() - 1 not in covered}
+        found |= {(one.start, one.number_end) for one in self.measures.values()}
+        within = {at for one in self.measures.values() for at in range(one.start + 1, one.end)}
+        self.alone = [Value(*one, NUMBER) for one in sorted(found) if one[0] not in within]
         self.beginning = {one.start: one for one in self.alone}
         self._look_at(place, named, of_items)
 
@@ -107,6 +116,23 @@ class Numbers:
         self.pairs = [(lows[rest], highs[rest]) for rest in lows if rest in highs]
         """The places of a first and a last of two values."""
 
+    def tells(self, start: int, end: int) -> bool:
+        """Whether the part of the request that begins here says a number with its unit, or the first and the last of two,
+        and nothing else, which have a place: ", 3 people", ", salary between 20 and 30"."""
+        stop = next((sign.start() for sign in SIGN.finditer(self.request, start, end)), end)
+        number = next((one for one in self.alone if start <= one.start < stop), None)
+        if number is None:
+            return False
+        before = self.text[start : number.start]
+        if self._of_two(number, before):
+            return True
+        measure = self.measures.get(number.start)
+        if measure is None or before.strip() or self.text[measure.end : stop].strip(" ."):
+            return False
+        counted = self._counting(self.request[measure.number_end : measure.end].strip())
+        fits = any(self._in_unit_of(way, measure) for way in self.open)
+        return fits or bool(counted) or (measure.unit == "one" and bool(self.only or self.needed))
+
     def place_of(self, number: Value, start: int, end: int, parts: Callable[[str], list[str]]) -> NumberPlace | None:
         """Where a number belongs that stands in this part of the request, which then is taken; None where nothing says.
 
@@ -116,8 +142,8 @@ class Numbers:
         stands before it, or the only one that there is, where nothing stands beside it.
         """
         before = self.text[max(start, number.start - FAR) : number.start]
-        found = self._of_two(number, before) or self._by_words(number, before, end)
-        found = found or self._needed(number, before, end, parts) or self._alone(number, before)
+        found = self._of_two(number, before) or self._by_words(number, before, end) or self._measured(number)
+        found = found or self._needed(number, before, end, parts) or self._alone(number, before, parts)
         if found is not None:
             self.open = [way for way in self.open if way != found.to]
             self.needed = None if found.to == self.needed and not isinstance(found.to, Item) else self.needed
@@ -125,9 +151,17 @@ class Numbers:
         return found
 
     def _found(self, to: Way | Item, number: Value, before: int = 0, behind: int = 0) -> NumberPlace:
-        """A place, and how many characters before and behind the number say so."""
-        words = in_digits(self.request[number.start : number.end])
-        return NumberPlace(to, words, number.start - before, number.end + behind)
+        """A place, and how many characters before and behind the number say so; a number with a unit in the place's
+        own."""
+        words, end = plain(self.request[number.start : number.end]), number.end + behind
+        if (measure := self.measures.get(number.start)) and not isinstance(to, Item):
+            words, end = self._in_unit_of(to, measure) or words, max(end, measure.end)
+        return NumberPlace(to, words, number.start - before, end)
+
+    def _in_unit_of(self, way: Way, measure: Measure) -> str | None:
+        """A measure in the unit of this place, or None where it has none of that kind."""
+        place = self.root.at(way)
+        return in_unit(measure, unit_of(way[-1], place.remarks), "number" not in place.types)
 
     def _of_two(self, number: Value, before: str) -> NumberPlace | None:
         """The place of the first of two numbers, and then that of the second: "between 18 and 35"."""
@@ -162,6 +196,17 @@ class Numbers:
         last = what.end() - number.end if what and counted else last
         return self._found(found[0], number, len(before) - said.start() if said else 0, last)
 
+    def _measured(self, number: Value) -> NumberPlace | None:
+        """The one place whose unit measures what this number's unit does: "2 hours" of `minutes`."""
+        measure = self.measures.get(number.start)
+        found = [way for way in self.open if self._in_unit_of(way, measure)] if measure else []
+        return self._found(found[0], number) if len(found) == 1 else None
+
+    def _end(self, number: Value) -> int:
+        """Where a number ends, or a unit behind it that measures nothing: "40%", "two people"."""
+        measure = self.measures.get(number.start)
+        return measure.end if measure and measure.unit == "one" else number.end
+
     def _counting(self, what: str) -> list[Way]:
         """The places in whose names this word stands, or else in what the schema says of them."""
         if what not in self.counts:
@@ -176,18 +221,33 @@ class Numbers:
         if self.needed is None:
             return None
         said = _comparing()[0].search(before)
-        alone = before[: said.start()] if said and not said["word"] else before
-        what = COUNTED.match(self.request, number.end, end)
-        unknown = what and not part_ends(self.request, number.end) and what.start("what") not in self.starts
-        is_verb = not unknown and len(alone.split()) == 1  # "send 250"
+        alone = SYMBOLS.sub("", before[: said.start()] if said and not said["word"] else before)
+        behind = self._end(number)
+        what = COUNTED.match(self.request, behind, end)
+        is_listed = what is not None and what.start("what") in self.starts
+        if is_listed and not isinstance(self.needed, Item):  # "Green Garden 89.90 EUR"
+            return self._found(self.needed, number)
+        unknown = what and not part_ends(self.request, behind) and not is_listed
+        is_set = part_ends(self.request, behind) and _set_to().search(alone)
+        if is_set and not said:  # "heat the bathroom to 23.5"
+            return self._found(self.needed, number, len(is_set[0]))
+        is_verb = not unknown and len(alone.rpartition(": ")[2].split()) == 1  # "send 250"
         if not is_verb and (parts(re.split(r"[,;:]\s", alone)[-1]) or (unknown and len(self.open) > 1)):
             return None
         return self._found(self.needed, number, len(before) - len(alone))
 
-    def _alone(self, number: Value, before: str) -> NumberPlace | None:
-        """The place of the only number that there is, where no word says what this one is: "heat 19.5", "to 18"."""
-        is_alone = part_ends(self.request, number.end) and set(before.split()) <= {*said_around()["to"]}
-        return self._found(self.only, number, len(before)) if self.only and is_alone and self.starts else None
+    def _alone(self, number: Value, before: str, parts: Callable[[str], list[str]]) -> NumberPlace | None:
+        """The place of the only number that there is, where no word says what this one is: "heat 19.5", "to 18", "for
+        two people"."""
+        behind = self._end(number)
+        if not (self.only and self.starts and part_ends(self.request, behind)):
+            return None
+        begins = part_begins(before) if behind > number.end else None
+        if begins:
+            return self._found(self.only, number, len(begins[0]))
+        begins = part_begins(before)
+        is_alone = set(before.split()) <= {*said_around()["to"]} or not (parts(before) or (begins and begins["at"]))
+        return self._found(self.only, number, len(before)) if is_alone else None
 
 
 def number_follows(request: str, at: int) -> bool:
@@ -199,7 +259,8 @@ def _has_word(words: str, what: str) -> bool:
     """Whether a word is one of these, whatever its form: "minute" of "max minutes"."""
     small = {word for kind in ("the", "of", "and") for word in said_around()[kind]} | prepositions()
     known = {*re.findall(WORD, folded(words))} - small
-    return any(folded(what) == word or is_form_of(folded(what), word) for word in known)
+    what = folded(what)
+    return any(what == word or is_form_of(what, word) or is_plural(word, what) for word in known)
 
 
 @cache
@@ -209,6 +270,11 @@ def _comparing() -> tuple[re.Pattern[str], re.Pattern[str]]:
     words = "|".join(re.escape(phrase) for phrase in sorted(said, key=len, reverse=True)) or NOTHING
     before = rf"(?<!\w)(?P<said>{words})\s+(?:(?P<word>{WORD})\s+)?$"
     return re.compile(before), re.compile(rf"\s+(?P<said>{words})(?!\w)(?P<word>)")
+
+
+@cache
+def _set_to() -> re.Pattern[str]:
+    return re.compile(rf"\s(?:{any_of('to')})\s+$")
 
 
 @cache

@@ -25,10 +25,9 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache, lru_cache, partial
 from operator import attrgetter
 
-from pipeline.requests.calendar import in_digits
 from pipeline.requests.lacking import MISSING
 from pipeline.requests.linking import truth_next
-from pipeline.requests.numbers import DIGITS, Numbers, number_follows, number_last
+from pipeline.requests.numbers import Numbers, number_follows, number_last
 from pipeline.requests.places import CLOCK, DATE, MOMENT, NUMBER, SPAN, Item, Kind, Place, Way
 from pipeline.requests.reading import (
     LEFT_ALONE,
@@ -37,21 +36,26 @@ from pipeline.requests.reading import (
     Note,
     an_article,
     any_of,
+    asks_to,
     counts_in,
     denied,
     from_to,
+    led_parts_of,
     lowered,
     part_begins,
     part_ends,
+    part_of,
     parts_of,
     prepositions,
     said_around,
+    said_for_names,
     value_in,
     with_notes,
 )
 from pipeline.requests.spoken_of import Said
 from pipeline.requests.title import Title
-from pipeline.requests.told_values import Value, between, in_order, values_in
+from pipeline.requests.told_values import Value, between, in_order, of_patterns, values_in
+from pipeline.requests.units import DIGITS, measured, plain, unit_of
 from pipeline.schemas.dsl import can_refuse, conditions_of
 from pipeline.schemas.names import words_of
 
@@ -74,6 +78,10 @@ WORDS, VALUES = re.compile(WORD), re.compile(rf"\d|{QUOTED}")
 """What is said of a place that takes listed values alone, and what is a value wherever it stands."""
 QUOTATION = re.compile(rf"[\s:=]*(?:{QUOTED})(?=[\s,;.)}}])")
 """A value in quotes behind a name."""
+COUNTS = ("quantity", "count", "number", "qty")
+"""What properties are called that say how many there are."""
+HEADED = re.compile(r"\s*:\s+[^\s,;]+ [^\s,;]")
+"""What stands behind a name that heads a request: "urgent: pay 75 dollars"."""
 SPACES = re.compile(r"\s*")
 BRACKET = re.compile(r"[][(){}]")
 VALUE_ENDS = re.compile(r"\s*([,;)}]|$)")
@@ -117,6 +125,11 @@ def _is_small(request: str, note: Note) -> bool:
     return said in prepositions() and words_of(note.shown) != said
 
 
+def _is_before(said: str, name: str) -> bool:
+    """Whether a property is named by what people say before what is said of it: "by" of an `artist`."""
+    return lowered(said) in said_for_names().get(words_of(name).rpartition(" ")[2], ())
+
+
 def _takes(place: Place, request: str, at: int, told: list[Value]) -> bool:
     """Whether what follows here may be said of a place: a number of one for numbers, no day of one for texts."""
     start = at + len(SPACES.match(request, at)[0])
@@ -140,7 +153,7 @@ class _Reader:
         """Kind of values -> the place that they belong to where they are said without a name."""
         self.items = place.fitting_items(named)
         """The same of values in the items of a list."""
-        self.told = values_in(request, notes, place.paths)
+        self.told = values_in(request, notes, place)
         self.in_order = in_order(request, self.told, notes, place, named)
         """Where values belong that have several places: the first is that of the first place."""
         self.values = [value for value in self.told if self._belongs(value)]
@@ -148,6 +161,9 @@ class _Reader:
         of_items = any(value.kind in self.items for value in self.told)
         self.numbers = Numbers(request, place, named, [*notes, *self.told], of_items)
         needed = [name for name in place.needed_texts if name not in named]
+        called = [name for name in place.called if name not in named] if not place.needed_texts else []
+        self.called = called[0] if len(called) == 1 else None
+        """What a thing is called where no text is needed: the first text in quotes or with a capital is said of it."""
         self.needed = needed[0] if len(needed) == 1 else None
         self.two_needed = needed if len(needed) == 2 else None
         """Two properties that two names are said of of which one leads to the other."""
@@ -159,13 +175,15 @@ class _Reader:
         self.named: tuple[Said, str] | None = None
         self.name_at = 0
         """Where the property was named."""
-        self.start = 0
+        self.start = min([asks_to(request), *(note.start for note in notes)])
         """Where what is said of the property, or of none, begins."""
         self.inside: list[Note] = []
         """The notes in it."""
         self.doubtful: list[tuple[Said, str]] = []
         """What a preposition named and nothing was said of then."""
         self.left: list[Note] = []
+        self.led: list[tuple[str, str]] = []
+        """Texts without a name, and what stands before each of them: "at", "for"."""
         self.rest: list[str] = []
         """What has a value and is said of no property."""
 
@@ -178,7 +196,8 @@ class _Reader:
             if found is None:
                 return False
             place, speak_of = found
-            before = None if _is_small(self.request, note) else self._value_before(place, note)
+            is_small = lowered(self.request[note.start : note.end]) in prepositions()
+            before = None if is_small else self._value_before(place, note)
             start, words = before or (note.start, None)
             self.end(start)
             said = speak_of()
@@ -203,8 +222,12 @@ class _Reader:
             self.rest += [found[1] for found in UNKNOWN.finditer(words)]
             words = UNKNOWN.sub("", words).rstrip(" ({")
             value = value_in(words, listed=place.is_list)
-            if place.is_number and (alone := NUMBER_ALONE.fullmatch(value)):
-                value = alone["number"]
+            if place.is_number:
+                unit = unit_of(name, place.remarks)
+                alone = NUMBER_ALONE.fullmatch(value)
+                value = measured(value, unit, "number" not in place.types) or (
+                    plain(alone["number"]) if alone else value
+                )
             if not (value and place.parts and self._said_below(said, name, start)):
                 said.words[name].append(value)
                 self.rest += [f"value of {name}"] * _is_unlisted(value, place)
@@ -235,6 +258,8 @@ class _Reader:
 
         Also behind a value that is told by its form, is in quotes or has no comma in it, and before what is counted.
         """
+        if self.named and _is_before(self.request[self.name_at : self.start], self.named[1]):
+            at = self.start + len(part_of(self.request[self.start : at]))
         own = next((one for one in between(self.told, self.start, at) if one.kind in place.kinds), None)
         if own and own.kind[0] != "listed":
             at = own.end
@@ -247,6 +272,7 @@ class _Reader:
         for sign in SIGN.finditer(self.request, self.start, at):
             within = (note.start <= sign.start() < note.end for note in self.inside)
             other = place.is_list and place.is_listed and self._says_number(sign.end(), at)
+            other = other or (place.is_text and self.numbers.tells(sign.end(), at))
             if (first <= sign.start() or other or self._counts(sign.end(), at)) and not any(within):
                 at = sign.start()
                 break
@@ -284,6 +310,7 @@ class _Reader:
                     pieces.append((at, found.start))
                     at = found.end
                     self._put_at(found.to, found.words)
+                    taken |= {*self._parts(self.request[found.start : found.end])}
                 continue
             way, item = self.fitting.get(value.kind), self.items.get(value.kind)
             ordered = self.in_order.pop(value, [])
@@ -297,9 +324,11 @@ class _Reader:
                 self.fitting = {kind: other for kind, other in self.fitting.items() if other != way}
             if way or item:
                 self._put_at(way or item, words)
-        for piece in (self._words(*span) for span in [*pieces, (at, end)]):
+        said = [self._words(*span) for span in [*pieces, (at, end)]]
+        is_quoted = any(re.fullmatch(QUOTED, part) for piece in said for part in self._parts(piece))
+        for piece in said:
             if self.two_needed and len(self.within) == 1 and (two := from_to(piece)):
-                for name, words in zip(self.two_needed, two.groups(), strict=True):
+                for name, words in zip(self.two_needed, (two["first"], two["second"]), strict=True):
                     self._put((name,), words)
                 self.two_needed = None
                 piece = piece[: two.start()] + piece[two.end() :]
@@ -308,13 +337,27 @@ class _Reader:
                 taken |= {part for part in parts if self.within[0][0].put_counts(self.counted, counts_in(part))}
                 parts = [part for part in parts if part not in taken]
             texts = [part for part in parts if self._is_text(part)] if self.needed and len(self.within) == 1 else []
+            texts = [part for part in texts if not is_quoted or re.fullmatch(QUOTED, part)]
+            if self.called and len(self.within) == 1:
+                texts = [part for part in parts if re.fullmatch(QUOTED, part) or part[0].isupper()]
             if texts:
-                self._put((str(self.needed),), texts[0])
-                self.needed = None
+                self._put((str(self.needed or self.called),), self._counted_text(texts[0]))
+                self.needed = self.called = None
                 taken.add(texts[0])
                 parts.remove(texts[0])
             self.rest += [part for part in parts if re.search(UNNAMED, part)]
+            self.led += [led for led in led_parts_of(piece) if led[0] in parts and len(self.within) == 1]
         self.rest += self._unread(start, end, taken)
+
+    def _counted_text(self, text: str) -> str:
+        """The text that the schema needs, without a number before it that is the schema's only one and says how many
+        there are: "3 packs of batteries"."""
+        counts = counts_in(text) if self.numbers.only and words_of(self.numbers.only[-1]) in COUNTS else []
+        if len(counts) != 1:
+            return text
+        self._put(self.numbers.only, counts[0][0])
+        self.numbers.only = None
+        return counts[0][1]
 
     def _unread(self, start: int, end: int, taken: set[str]) -> Iterator[str]:
         """The parts here between two signs, or a sign and the end, in which rules read nothing: "coupon spring".
@@ -339,6 +382,16 @@ class _Reader:
     def _says_something(self, part: str) -> bool:
         """Whether a part has two words or more besides those that ask, what the schema is called and small ones."""
         return len(re.findall(WORD, " ".join(self._parts(part)))) > 1 and lowered(part) not in said_around()["none"]
+
+    def put_led(self) -> None:
+        """A text behind what people say before it is said of the one property for which they say that and of which
+        nothing is said yet: "at the corner shop" of a `merchant`."""
+        root = self.within[0][0]
+        for part, before in self.led:
+            texts = [name for name in root.place.texts if name not in root.parts and _is_before(before, name)]
+            is_free = self._is_text(part) and not re.search(rf"\[|{UNNAMED}", part)
+            if len(texts) == 1 and is_free and not any(part in said for said in self.rest):
+                self._put((texts[0],), part)
 
     def off_topic(self) -> str:
         """The request, where nothing of it is said of any property."""
@@ -475,7 +528,8 @@ class _Reader:
         """
         before = self.request[self.start : note.start]
         rest = lowered(self.request[note.end : note.end + FAR])
-        if place.is_truth and not rest.lstrip().startswith((":", "=")) and not truth_next().match(rest):
+        is_alone = not rest.lstrip().startswith((":", "=")) or HEADED.match(rest)
+        if place.is_truth and is_alone and not truth_next().match(rest):
             no = denied(before)
             return (self.start + no.start(), "false") if no else (note.start, "true")
         listed = [
@@ -491,7 +545,7 @@ class _Reader:
             number = number_last().search(self.request, self.start, note.start)
             if number is None and (no := denied(before)):  # "no children"
                 return self.start + no.start(), "0"
-            return (number.start(), in_digits(number["number"])) if number else None
+            return (number.start(), plain(number["number"])) if number else None
         return (listed[0], self._words(listed[0], note.start).strip()) if listed else None
 
     def _is_said(self, value: Note) -> bool:
@@ -525,6 +579,31 @@ class _Reader:
         return (whole.place.at(way), partial(whole.name_along, way)) if way else None
 
 
+def _without_small_words(notes: list[Note], place: Place, request: str) -> Iterator[Note]:
+    """These notes, without small words right behind a name that are the name of another property for the same values:
+    "to" of "cc to ada@mail.org"."""
+    kinds = lambda note: (
+        place.at(way).kinds | place.at(way).items.kinds if (way := place.paths.get(note.shown)) else set()
+    )
+    last: Note | None = None
+    for note in sorted(notes):
+        is_small = lowered(request[note.start : note.end]) in prepositions()
+        if (
+            last
+            and is_small
+            and kinds(note)
+            and kinds(last) == kinds(note)
+            and not request[last.end : note.start].strip()
+        ):
+            last = last._replace(end=note.end)
+            continue
+        if last:
+            yield last
+        last = note
+    if last:
+        yield last
+
+
 def outline(request: str, schema: str, notes: Iterable[Note]) -> tuple[str, list[Note]]:
     """What a request says of which property of a schema (compact JSON), and those of its notes that name no property.
 
@@ -537,10 +616,13 @@ def outline(request: str, schema: str, notes: Iterable[Note]) -> tuple[str, list
         return "", list(notes)
     title = Title(place)
     notes = title.outside(request, (note._replace(shown=_one_day(note.shown)) for note in notes))
-    told = values_in(request, notes, place.paths)
+    within = [range(value.start + 1, value.end) for value in of_patterns(request, place.patterns)]
+    notes = [note for note in notes if not any(note.end - 1 in part for part in within)]  # "docs" in "blue/docs"
+    told = values_in(request, notes, place)
     small = [note for note in notes if note.shown in place.paths and _is_small(request, note)]
     idle = {note for note in small if not _takes(place.at(place.paths[note.shown] or ()), request, note.end, told)}
     notes = [note for note in notes if note not in idle]
+    notes = list(_without_small_words(notes, place, request))
     reader = _Reader(request, place, title, notes)
     signs = (Note(*match.span(), match[0]) for match in re.finditer(rf"{LEFT_ALONE}|[(){{}}]", request))
     marks = [(note.end, False, note) for note in notes] + [(sign.end, True, sign) for sign in signs]
@@ -557,6 +639,7 @@ def outline(request: str, schema: str, notes: Iterable[Note]) -> tuple[str, list
     reader.end(len(request))
     for said, name in reader.doubtful:
         said.forget(name)
+    reader.put_led()
     named = reader.within[0][0].written()
     rest = " / ".join(reader.rest) if named else "" if notes else reader.off_topic()
     return "; ".join(filter(None, (named, rest and f"{MISSING}: {rest}"))), reader.left

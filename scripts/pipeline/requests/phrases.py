@@ -163,6 +163,8 @@ class Phrases(list[Found]):
         start = SPACES.match(self.text, found.end()).end()
         if start == found.end() or start == len(self.text):
             return False
+        if found.start() and request[self.places[found.start()]].isupper():  # "Chez Marie"
+            return False
         first = request[self.places[start]]
         value = self.glossary.said.match(self.text, start)
         return first.isupper() or re.compile(VALUE).match(self.text, start) is not None or bool(value and value["said"])

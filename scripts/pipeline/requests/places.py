@@ -9,19 +9,22 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 from pipeline.requests.calendar import read_day
 from pipeline.schemas.json_schemas import properties_in, reachable
+from pipeline.schemas.names import words_of
 
 MOST_PLACES = 500
 """Properties that are looked at: schemas may have themselves in them."""
+CALLED = (["name"], ["title"], ["label"])
+"""Last words of the names of properties that say what a thing is called."""
 Way = tuple[str, ...]
 """Names from the root to a property."""
 Kind = tuple[str, ...]
 """What a value is told by wherever it stands: that a schema lists it, ("listed", "weekly"), or its form alone,
-("date",)."""
+("date",), or the pattern that it has."""
 
 DATE, CLOCK, MOMENT, EMAIL, URI = ("date",), ("clock",), ("moment",), ("email",), ("uri",)
 NUMBER, SPAN = ("number",), ("span",)
@@ -53,6 +56,17 @@ def of_clocks(pattern: str) -> bool:
     return re.search(pattern, "12:30") is not None and not any(
         re.search(pattern, text) for text in ("1230", "a:b", "noon")
     )
+
+
+@cache
+def told_by(pattern: str) -> Kind | None:
+    """What texts of a pattern are told by, or None where words or numbers are such texts, too."""
+    if of_clocks(pattern):
+        return CLOCK
+    if any(re.search(pattern, text) for text in ("a", "ada", "Ada", "ADA", "a b", "Ada B", "1", "12", "1.5", "a-b")):
+        return None
+    is_whole = pattern.startswith("^") and pattern.endswith("$") and "," not in pattern
+    return DATE if re.search(pattern, "2024-06-03") else ("pattern", pattern) if is_whole else None
 
 
 class Counted(NamedTuple):
@@ -159,8 +173,14 @@ class Place:
     def kinds(self) -> set[Kind]:
         """What its values are told by wherever they stand."""
         found = {KIND_OF_FORMAT[part["format"]] for part in self.here if part.get("format") in KIND_OF_FORMAT}
-        clocks = any(of_clocks(part["pattern"]) for part in self.here if isinstance(part.get("pattern"), str))
-        return found | ({CLOCK} if clocks else set()) | set(map(listed, self.values))
+        patterns = {told_by(part["pattern"]) for part in self.here if isinstance(part.get("pattern"), str)}
+        return found | {kind for kind in patterns if kind} | set(map(listed, self.values))
+
+    @cached_property
+    def patterns(self) -> set[Kind]:
+        """What texts of patterns are told by anywhere below this place."""
+        kinds = {kind for _, place, _ in self.ways for kind in place.kinds | place.items.kinds}
+        return {kind for kind in kinds if kind[0] == "pattern"}
 
     @cached_property
     def needed(self) -> set[str]:
@@ -171,7 +191,17 @@ class Place:
     def needed_texts(self) -> list[str]:
         """The properties that an object here has to have and whose values are texts of which the schema says no
         more."""
-        return [name for name, part in self.parts.items() if name in self.needed and part.is_text]
+        return [name for name in self.texts if name in self.needed]
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The properties of an object here whose values are texts of which the schema says no more."""
+        return [name for name, part in self.parts.items() if part.is_text]
+
+    @cached_property
+    def called(self) -> list[str]:
+        """The properties that say what an object here is called, in a text of which the schema says no more."""
+        return [name for name in self.texts if words_of(name).split()[-1:] in CALLED]
 
     @cached_property
     def is_short(self) -> bool:

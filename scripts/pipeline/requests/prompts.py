@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.artifacts import content_id, file_hash
 from pipeline.paths import CALENDAR, OPERATORS, READING
 from pipeline.requests.calendar import days_said, today_line
-from pipeline.requests.clock import with_times
+from pipeline.requests.clock import takes_days, with_times
 from pipeline.requests.lacking import MISSING
 from pipeline.requests.linking import speaks_of_nothing, spellings_said
 from pipeline.requests.outline import outline
@@ -32,7 +32,7 @@ REQUEST = "\nRequest: "
 NAMED = "\nNamed: "
 """What stands between a request and what it says of which property."""
 
-RULES_VERSION = 20
+RULES_VERSION = 21
 """Raised where the rules of this room find other days, spellings, lacks or outlines for a request than before."""
 
 
@@ -52,7 +52,7 @@ def with_links(schema: Any, query: str, today: date) -> str:
     of them.
     """
     text = minify(schema)
-    days = with_times(query, text, days_said(query, today))
+    days = with_times(query, text, days_said(query, today, soon=takes_days(text)))
     notes = [*days, *spellings_said(query, text, days)]
     named, unnamed = outline(query, text, notes)
     if not notes and speaks_of_nothing(query, text):

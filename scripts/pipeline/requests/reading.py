@@ -40,7 +40,8 @@ def _languages() -> list[dict[str, Any]]:
 @cache
 def said_around() -> dict[str, tuple[str, ...]]:
     """What people say around a value, of every language, by its kind."""
-    kinds = [kind for kind in _languages()[0] if kind not in ("endings", "operators")]
+    others = ("endings", "units", "parts", "names", "values", "operators")
+    kinds = [kind for kind in _languages()[0] if kind not in others]
     return {kind: tuple(dict.fromkeys(word for words in _languages() for word in words[kind])) for kind in kinds}
 
 
@@ -49,6 +50,38 @@ def said_for_operators() -> dict[str, tuple[str, ...]]:
     """What people say for an operator whatever a schema lists, of every language, by its canonical name."""
     said = [words["operators"] for words in _languages()]
     return {name: tuple(word for words in said for word in words.get(name, ())) for name in operators()}
+
+
+@cache
+def said_for_units() -> dict[str, tuple[str, ...]]:
+    """What people say for units of numbers, of every language, by the unit's name."""
+    return _of_every_language("units")
+
+
+@cache
+def said_for_names() -> dict[str, tuple[str, ...]]:
+    """What people say before what is said of properties, of every language, by the last word of their names."""
+    return _of_every_language("names")
+
+
+@cache
+def said_for_values() -> dict[str, tuple[str, ...]]:
+    """What people say for values that schemas list, of every language, by the value in lower case."""
+    return {lowered(value): said for value, said in _of_every_language("values").items()}
+
+
+@cache
+def parts_of_units() -> dict[str, int | float]:
+    """Numbers in words before a unit, of every language: "half an" hour."""
+    return {words: number for language in _languages() for words, number in language["parts"].items()}
+
+
+def _of_every_language(kind: str) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for words in _languages():
+        for name, said in words[kind].items():
+            found[name] = tuple(dict.fromkeys((*found.get(name, ()), *said)))
+    return found
 
 
 @cache
@@ -104,18 +137,40 @@ def denied(before: str) -> re.Match[str] | None:
     return re.search(rf"(?<!\w)(?:{any_of('without')})\s+(?:{an_article()})?$", before, re.IGNORECASE)
 
 
+@cache
+def _asks_first() -> re.Pattern[str]:
+    return re.compile(rf"\s*(?:(?:{any_of('ask', 'do')})(?![\w'\u2019-])\s*)*", re.IGNORECASE)
+
+
+def asks_to(request: str) -> int:
+    """Where the words end with which a request begins and that only ask: "please remind me to"."""
+    return _asks_first().match(request).end()
+
+
 def parts_of(said: str) -> list[str]:
     """The parts of what is said without names, without words that ask: "add a team lunch for 5, please" -> "team
     lunch", "5".
 
     They end at signs and at words like "on" and "for".
     """
-    parts, at = [], 0
+    return [part for part, _ in led_parts_of(said)]
+
+
+def led_parts_of(said: str) -> list[tuple[str, str]]:
+    """As `parts_of`, each part with the sign, or the word like "on" or "for", that stands before it."""
+    parts, at, led = [], 0, ""
     for found in [*_between_parts().finditer(said), None]:
         if found is None or found["end"]:
-            parts.append(said[at : found.start() if found else None])
-            at = found.end() if found else at
-    return [part for part in (_around_part().sub("", part).strip(" .!?:=") for part in parts) if part]
+            part = _around_part().sub("", said[at : found.start() if found else None]).strip(" .!?:=")
+            parts += [(part, led)] * bool(part)
+            at, led = (found.end(), lowered(found["end"])) if found else (at, led)
+    return parts
+
+
+def part_of(said: str) -> str:
+    """What is said to the first sign or word like "on" and "for"."""
+    ends = (found.start() for found in _between_parts().finditer(said) if found["end"])
+    return said[: next(ends, None)]
 
 
 def value_in(said: str, *, listed: bool) -> str:
@@ -140,15 +195,22 @@ def _counts() -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 
 @cache
-def _from_to() -> re.Pattern[str]:
-    name = r"[A-Z\u00c0-\u00de][\w'\u2019-]*"
-    names = rf"{name}(?: {name})*"
-    return re.compile(rf"(?<!\w)(?P<first>{names})\s+(?:{any_of('to')})\s+(?P<second>{names})(?!\w)")
+def _from_to() -> list[re.Pattern[str]]:
+    name, to, start = r"[A-Z\u00c0-\u00de][\w'\u2019-]*", rf"(?:{any_of('to')})", rf"(?<!\w)(?i:{any_of('from')})"
+    first, second = (rf"(?P<{group}>{name}(?: {name})*)" for group in ("first", "second"))
+    any_first, any_second = (rf"(?P<{group}>(?=[\w ]*[^\W\d])\w[\w'\u2019 -]*?)" for group in ("first", "second"))
+    ends = rf"(?=\s*(?:[,;.]|$|(?<!\w)(?:{any_of('at')})(?!\w)))"
+    return [
+        re.compile(rf"(?<!\w)(?i:{to})\s+{second}\s+{start}\s+{first}(?!\w)"),
+        re.compile(rf"(?<!\w){first}\s+(?i:{to})\s+{second}(?!\w)"),
+        re.compile(rf"{start}\s+{any_first}\s+{to}\s+{any_second}{ends}"),
+    ]
 
 
 def from_to(said: str) -> re.Match[str] | None:
-    """Two names of which one leads to the other (the groups `first` and `second`): "from Lyon to Oslo"."""
-    return _from_to().search(said)
+    """Two names of which one leads to the other (the groups `first` and `second`): "from Lyon to Oslo", "to Oslo from
+    Lyon", "from lyon to oslo"."""
+    return next(filter(None, (pattern.search(said) for pattern in _from_to())), None)
 
 
 def counts_in(part: str) -> list[tuple[str, str]]:
@@ -221,7 +283,7 @@ class Spelling:
         if word not in self.read_as:
             plain = folded(word)
             near = {known for known in self.words.values() if is_form_of(plain, known, sure=known in self.sure)}
-            plural = {known for known in near if _is_plural(plain, known)}
+            plural = {known for known in near if is_plural(plain, known)}
             meant = {plain} & {*self.words.values()} or plural or near
             known = [known for known, spelled in self.words.items() if {spelled} == meant]
             self.read_as[word] = known[0] if known else word
@@ -238,7 +300,8 @@ class Spelling:
         return read + text[at:], [*places, *range(at, len(text) + 1)]
 
 
-def _is_plural(word: str, known: str) -> bool:
+def is_plural(word: str, known: str) -> bool:
+    """Whether a word is a known one with a plural's ending."""
     return len(known) >= SHORTEST_SINGULAR and word in (f"{known}s", f"{known}x")
 
 
@@ -249,7 +312,7 @@ def is_form_of(word: str, known: str, *, sure: bool = False) -> bool:
     is_slip = sure and word[0] == known[0] and (len(word) != len(known) or sorted(word) == sorted(known))
     if shortest >= (SHORTEST_SURE if is_slip else SHORTEST_MENDED) and one_edit_apart(word, known):
         return True
-    return _is_plural(word, known) or not _stems(word).isdisjoint(_stems(known))
+    return is_plural(word, known) or not _stems(word).isdisjoint(_stems(known))
 
 
 class Note(NamedTuple):

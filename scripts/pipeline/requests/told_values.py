@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterator
+from functools import cache
 from typing import NamedTuple
 
 from pipeline.requests.calendar import is_open_ended, read_day
 from pipeline.requests.clock import WRITTEN
 from pipeline.requests.places import CLOCK, DATE, FORMS, MOMENT, SPAN, Kind, Place, Way, form_of, listed
-from pipeline.requests.reading import LEFT_ALONE, Note, lowered
+from pipeline.requests.reading import LEFT_ALONE, Note, an_article, any_of, lowered, said_around
+from pipeline.schemas.names import words_of
 
+MOST_WORDS = 4
+"""Words beside each other that are tried against a pattern: "+49 151 2345678"."""
 TWO_DAYS = re.compile(r"\d{4}-\d\d-\d\d \d{4}-\d\d-\d\d")
 
 
@@ -30,8 +34,26 @@ def _time_shown(shown: str) -> Kind | None:
     return CLOCK if form_of(shown) == CLOCK else None
 
 
-def values_in(request: str, notes: list[Note], names: Collection[str]) -> list[Value]:
-    """Those of a request, one after the other; `names` are what its notes may show beside values."""
+def of_patterns(request: str, patterns: Collection[Kind]) -> list[Value]:
+    """The words of a request, or the few of them beside each other, that are texts of one of these patterns."""
+    words = (
+        [match.span() for match in re.finditer(r"(?<!\S)[^\s\"(]\S*?(?=[,;:.!?)]*(?:\s|$))", request)]
+        if patterns
+        else []
+    )
+    found: list[Value] = []
+    for at, (start, _) in enumerate(words):
+        if found and start < found[-1].end:
+            continue
+        ends = [end for _, end in words[at : at + MOST_WORDS]][::-1]
+        told = (Value(start, end, kind) for end in ends for kind in patterns if re.search(kind[1], request[start:end]))
+        found += [value for value in [next(told, None)] if value]
+    return found
+
+
+def values_in(request: str, notes: list[Note], place: Place) -> list[Value]:
+    """Those of a request for a schema whose root is this place, one after the other."""
+    names = place.paths
     days = [Value(*n[:2], DATE) for n in notes if read_day(n.shown or request[n.start : n.end])]
     times = [Value(*n[:2], kind) for n in notes if (kind := _time_shown(n.shown))]
     alone = [Value(*n[:2], listed(n.shown)) for n in notes if n.shown and n.shown not in names]
@@ -42,7 +64,8 @@ def values_in(request: str, notes: list[Note], names: Collection[str]) -> list[V
         if not any(match.start() in part for part in within)
     ]
     quoted = [range(*m.span()) for m in re.finditer(LEFT_ALONE, request)]
-    return sorted(value for value in [*days, *times, *alone, *forms] if not any(value.start in part for part in quoted))
+    found = [*days, *times, *alone, *forms, *of_patterns(request, place.patterns)]
+    return sorted(value for value in found if not any(value.start in part for part in quoted))
 
 
 def between(values: list[Value], start: int, end: int) -> Iterator[Value]:
@@ -56,9 +79,10 @@ def in_order(
     """Where values belong that have several places (`Place.alike`), none of them `named`: the first is that of the
     first place.
 
-    Only where there are as many values as places, or as places that are needed. A time span is the first and the last of two days, or the first one
-    alone ("since monday"), which may have the name of its place. Each value has the ways to its places, with the words
-    for it there where they are others than its own.
+    Only where there are as many values as places, or as places that are needed, or one for two of which the second is
+    said to be the last ("start", "end"). A time span is the first and the last of two days, or the first one alone
+    ("since monday"), which may have the name of its place. Each value has the ways to its places, with the words for it
+    there where they are others than its own.
     """
     found: dict[Value, list[tuple[Way, str]]] = {}
     spans = [note for note in notes if TWO_DAYS.fullmatch(note.shown)]
@@ -75,4 +99,17 @@ def in_order(
         elif kinds == {DATE} and len(ways) == 2 and len(spans) == 1 and not values:
             days = span.shown.split()[: 1 if is_open_ended(request[span.start : span.end]) else 2]
             found[Value(*span[:2], SPAN)] = [*zip(ways, days, strict=False)]
+        elif len(values) == 1 and not spans and _are_first_and_last(ways, place):
+            found[values[0]] = [(ways[bool(_said_last().search(lowered(request[: values[0].start])))], "")]
     return found
+
+
+def _are_first_and_last(ways: list[Way], place: Place) -> bool:
+    """Whether of two places the second alone is called the last one, and can be left out: "departure", "return_date"."""
+    is_last = lambda way: not {*words_of(way[-1]).split()}.isdisjoint(said_around()["last"])
+    return len(ways) == 2 and [*map(is_last, ways)] == [False, True] and ways[1][0] not in place.needed
+
+
+@cache
+def _said_last() -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w)(?:{any_of('last')})\s+(?:{an_article()})?$")
