@@ -2,9 +2,9 @@
 
 What config/calendar.json knows of a request is followed by its days in the prompt: `since monday [2024-03-11
 2024-03-17]`, `before 3 march 2024 [2024-03-03]`. A time span has two days, both included; whatever reaches up to now
-ends on the current date. A day without its year is the last such day up to the current date; in requests for what is to
-be done (`soon`) it is the next one, or one that was just past, and a weekday alone the next. What it does not know stands as it is, and so does
-what is quoted.
+ends on the current date. A day without its year is the last such day up to the current date; in requests for what is
+to be done (`soon`) it is the next one, or one that was just past, and a weekday alone the next. What it does not know
+stands as it is, and so does what is quoted.
 """
 
 from __future__ import annotations
