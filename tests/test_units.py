@@ -44,6 +44,27 @@ def test_a_measure_is_a_whole_number_of_the_unit_or_none(said, minutes):
     assert in_unit(measure, "minute", whole=True) == minutes
 
 
+@pytest.mark.parametrize("day", ["0001-01-01", "2024-05-15", "9999-12-30"])
+@pytest.mark.parametrize("said", [
+    "for 99999999999999999999999999999999999 hours", "5 \u017fec", "\u0665 hours", "at \u0668 on friday", "1.2.3 kg",
+    "the 31st", "in 9999 days", "9999999 weeks ago", "1h99",
+])  # fmt: skip
+def test_whatever_is_typed_is_read_without_a_traceback(said, day):
+    for schema in SCHEMAS.values():
+        shown = with_links(with_refusal(schema), said, date.fromisoformat(day)).partition(NAMED)[0]
+        assert re.sub(r" \[[^]]*\]", "", shown) == said
+
+
+@pytest.mark.parametrize("tool, said, line", [
+    ("create_reminder", "pay rent tomorrow", "text: pay rent; date: tomorrow [2024-05-16]"),
+    ("create_issue", "open an issue titled x", "title: x"),
+    ("transfer_money", "pay Green Garden 20 euros", "amount: 20; currency: euros [EUR]; to_account: Green Garden"),
+    ("set_timer", "twice a day for 5 minutes", "minutes: 5"),
+])  # fmt: skip
+def test_a_verb_asks_or_is_what_is_to_be_done(tool, said, line):
+    assert with_links(with_refusal(SCHEMAS[tool]), said, date(2024, 5, 15)).partition(NAMED)[2] == line
+
+
 def test_what_is_quoted_or_has_no_unit_is_no_measure():
     assert not list(measures_in('"2 hours", 3 mugs, room 12'))
 

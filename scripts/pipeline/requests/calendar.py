@@ -267,13 +267,17 @@ def _read_span(said: str, today: date, *, soon: bool) -> Span | None:
 
 def _read_alone(found: re.Match[str], today: date) -> Span | None:
     """The next weekday that stands alone, or the next such day of a month; None of a weekday that comes every week."""
-    if nth := found["nth"]:
-        days = (today + timedelta(days=ahead) for ahead in range(62))
-        day = next((day for day in days if day.day == int(nth)), None)
-        return (day, day) if day else None
+    try:
+        if nth := found["nth"]:
+            days = (today + timedelta(days=ahead) for ahead in range(62))
+            day = next((day for day in days if day.day == int(nth)), None)
+            return (day, day) if day else None
+        weekday = span_of("next {weekday}", today, _number_of(found["weekday"].split()[-1]))
+    except OverflowError:  # behind the last day that there is
+        return None
     if re.search(rf"(?:{any_of('every')})\s+$", found.string[: found.start()]):
         return None
-    return span_of("next {weekday}", today, _number_of(found["weekday"].split()[-1]))
+    return weekday
 
 
 def annotated(request: str, today: date) -> str:

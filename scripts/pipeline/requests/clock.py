@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_left
 from datetime import date
 from functools import cache, lru_cache
 
@@ -94,8 +95,9 @@ def _times(request: str, days: list[Note]) -> list[Note]:
         elif said["hour"] and (time := _time(said)):
             found.append(Note(*said.span(), time))
     for said in _hours_alone().finditer(request):
-        hour = Note(*said.span("said"), f"{said['hour']:>02}:00") if said["hour"] and int(said["hour"]) < 24 else None
-        if hour and (hour.end - hour.start > len(said["hour"]) or any(_is_beside(request, hour, day) for day in days)):
+        hour = Note(*said.span("said"), f"{int(said['hour']):02}:00") if said["hour"] else None
+        has_unit = hour is not None and said["said"] != said["hour"]
+        if hour and hour.shown < "24" and (has_unit or _beside(request, hour, days)):
             found.append(hour)
     return sorted(found)
 
@@ -126,15 +128,16 @@ def with_times(request: str, schema: str, days: list[Note]) -> list[Note]:
     whole = {note: day for note in days if (day := _day(note, request))}
     only = next(iter(whole.values())) if len(set(whole.values())) == 1 else None
     midnight: str | None = "00:00"
-    found, alone = [], []
+    found, alone, used = [], [], set()
     for clock in _times(request, days):
-        beside = next((note for note in whole if note in days and _is_beside(request, clock, note)), None)
-        if beside and "date-time" in formats:
+        beside = _beside(request, clock, [*whole]) if "date-time" in formats else None
+        if beside and beside not in used:
             start, end = min(beside.start, clock.start), max(beside.end, clock.end)
             found.append(Note(start, end, written(clock.shown, whole[beside])))
-            days = [note for note in days if note != beside]
+            used.add(beside)
         else:
             alone.append(clock)
+    days = [note for note in days if note not in used]
     if pattern is not None:
         found += [clock for clock in alone if not re.search(pattern, request[clock.start : clock.end])]
     elif "time" in formats:
@@ -148,7 +151,11 @@ def with_times(request: str, schema: str, days: list[Note]) -> list[Note]:
     return sorted([*days, *found])
 
 
-def _is_beside(request: str, one: Note, other: Note) -> bool:
-    """Whether nothing but a small word stands between two notes."""
-    first, second = sorted([one, other])
-    return first.end <= second.start and _between().fullmatch(request, first.end, second.start) is not None
+def _beside(request: str, one: Note, days: list[Note]) -> Note | None:
+    """The one of these notes, in order, between which and another one nothing but a small word stands."""
+    at = bisect_left(days, one)
+    for day in days[max(0, at - 1) : at + 1]:
+        first, second = sorted([one, day])
+        if first.end <= second.start and _between().fullmatch(request, first.end, second.start):
+            return day
+    return None

@@ -23,18 +23,16 @@ from pipeline.requests.reading import (
     lowered,
     prepositions,
     said_around,
-    said_for_names,
+    said_before,
     said_for_operators,
     said_for_values,
 )
 from pipeline.schemas.dsl import can_refuse, canonical_names, conditions_of, described, said_for, step_phrases_of
 from pipeline.schemas.json_schemas import children
-from pipeline.schemas.names import words_of
+from pipeline.schemas.names import CALLED, last_word, words_of
 
 WORD_BEGINS, WORD_ENDS = r"(?<![\w@])(?<!\w\.)(?<!\bn')", r"(?!\w|@\w|\.\w)"
 """Where a word begins and ends that is none of an address: "ada@mail.org"."""
-CALLED = ("name", "title", "label")
-"""Last words of the names of properties that say what a thing is called."""
 SHORTEST_PART = 3
 """Letters of a word that names a field by itself, as "queen" does "queen age"."""
 
@@ -141,21 +139,21 @@ def _said_for_values(values: Collection[str]) -> Iterator[tuple[str, str]]:
     return ((said, value) for value in values for said in said_for_values().get(lowered(value), ()))
 
 
-def _said_before(properties: dict[str, Any]) -> dict[str, str]:
+def _all_said_before(properties: dict[str, Any]) -> dict[str, str]:
     """What people say before what they say of one of these properties, with its name: "assigned to" of an `assignee`."""
     of: dict[str, set[str]] = {}
     for name in properties:
-        for said in said_for_names().get(words_of(name).rpartition(" ")[2], ()):
+        for said in said_before(name):
             of.setdefault(said, set()).add(name)
     return {said: names.pop() for said, names in of.items() if len(names) == 1}
 
 
 def _called(properties: dict[str, Any]) -> dict[str, str]:
-    """ "called" and the like, each with the one of these properties that says what a thing is called: "titled" with the
+    """What says what a thing is called, each with the one of these properties that says what a thing is called: "titled" with the
     `title`, else the `name`, the title or the label."""
     of: dict[str, list[str]] = {kind: [] for kind in CALLED}
     for name, schema in properties.items():
-        kind = words_of(name).rpartition(" ")[2]
+        kind = last_word(name)
         if kind in of and isinstance(schema, dict) and schema.get("type") == "string":
             of[kind].append(name)
     alone = {kind: names[0] for kind, names in of.items() if len(names) == 1}
@@ -208,9 +206,9 @@ def _names_in(schema: Any) -> Names:
                 found.setdefault(said, set()).add(name)
             open_schemas += [child for _, child in children(part)]
     properties = own.get("properties", {}) if isinstance(own, dict) else {}
-    said_before = _said_before(properties)
-    for said, name in [*_called(properties).items(), *said_before.items()]:
-        if said not in prepositions() or said in said_around()["called"]:
+    before = _all_said_before(properties)
+    for said, name in [*_called(properties).items(), *before.items()]:
+        if said not in before or said not in prepositions():
             found.setdefault(said, set()).add(name)
     for said, value in _said_for_values({value for names in found.values() for value in names} - kinds.keys()):
         if said not in found or said in added:
@@ -222,7 +220,7 @@ def _names_in(schema: Any) -> Names:
         {said: name for said, name in known.items() if name in kinds},
         {name for name, kind in kinds.items() if kind == {True}},
         lowered(str(own.get("title", "")) if isinstance(own, dict) else ""),
-        {said: name for said, name in said_before.items() if said in prepositions() and said not in known},
+        {said: name for said, name in before.items() if said in prepositions() and said not in known},
     )
 
 

@@ -17,6 +17,7 @@ from pipeline.requests.places import NUMBER, Item, Place, Way
 from pipeline.requests.reading import (
     LEFT_ALONE,
     NOTHING,
+    SIGN,
     WORD,
     Note,
     any_of,
@@ -40,7 +41,6 @@ DIRECTIONS = (("less", "at_most"), ("greater", "at_least"))
 FAR = 60
 """Characters beside a number in which is said what it compares."""
 LAST_WORD = re.compile(rf"({WORD})\s+$")
-SIGN = re.compile(r"[,;]\s")
 SYMBOLS = re.compile(r"[^\w\s,;:]+(?=\s*$)")
 """Signs right before a number: "$50"."""
 COUNTED = re.compile(rf"\s+(?P<what>{WORD})")
@@ -117,8 +117,8 @@ class Numbers:
         """The places of a first and a last of two values."""
 
     def tells(self, start: int, end: int) -> bool:
-        """Whether the part of the request that begins here says a number with its unit, or the first and the last of two,
-        and nothing else, which have a place: ", 3 people", ", salary between 20 and 30"."""
+        """Whether the part of the request that begins here is a number with its unit, or begins with the first and the last
+        of two, and has a place for it: ", 3 people", ", salary between 20 and 30"."""
         stop = next((sign.start() for sign in SIGN.finditer(self.request, start, end)), end)
         number = next((one for one in self.alone if start <= one.start < stop), None)
         if number is None:
@@ -145,10 +145,14 @@ class Numbers:
         found = self._of_two(number, before) or self._by_words(number, before, end) or self._measured(number)
         found = found or self._needed(number, before, end, parts) or self._alone(number, before, parts)
         if found is not None:
-            self.open = [way for way in self.open if way != found.to]
-            self.needed = None if found.to == self.needed and not isinstance(found.to, Item) else self.needed
-            self.only = None
+            self.take(found.to)
         return found
+
+    def take(self, to: Way | Item) -> None:
+        """A place has its number."""
+        self.open = [way for way in self.open if way != to]
+        self.needed = None if to == self.needed and not isinstance(to, Item) else self.needed
+        self.only = None
 
     def _found(self, to: Way | Item, number: Value, before: int = 0, behind: int = 0) -> NumberPlace:
         """A place, and how many characters before and behind the number say so; a number with a unit in the place's

@@ -32,6 +32,7 @@ from pipeline.requests.places import CLOCK, DATE, MOMENT, NUMBER, SPAN, Item, Ki
 from pipeline.requests.reading import (
     LEFT_ALONE,
     QUOTED,
+    SIGN,
     WORD,
     Note,
     an_article,
@@ -48,8 +49,9 @@ from pipeline.requests.reading import (
     parts_of,
     prepositions,
     said_around,
-    said_for_names,
+    said_before,
     value_in,
+    verb_at,
     with_notes,
 )
 from pipeline.requests.spoken_of import Said
@@ -57,7 +59,7 @@ from pipeline.requests.title import Title
 from pipeline.requests.told_values import Value, between, in_order, of_patterns, values_in
 from pipeline.requests.units import DIGITS, measured, plain, unit_of
 from pipeline.schemas.dsl import can_refuse, conditions_of
-from pipeline.schemas.names import words_of
+from pipeline.schemas.names import last_word, words_of
 
 DEEPEST = 60
 """Brackets in brackets that are told apart."""
@@ -73,11 +75,13 @@ FAR = 60
 """Characters before a value in which a part may begin, and behind a name in which it is said to be true or false."""
 ONE_DAY = re.compile(r"(\S+) \1$")
 """A time span of one day."""
-SIGN, TO_SIGN, DIGIT = re.compile(r"[,;]\s"), re.compile("[^,;]*"), re.compile(r"\d")
+TO_SIGN, DIGIT = re.compile("[^,;]*"), re.compile(r"\d")
 WORDS, VALUES = re.compile(WORD), re.compile(rf"\d|{QUOTED}")
 """What is said of a place that takes listed values alone, and what is a value wherever it stands."""
 QUOTATION = re.compile(rf"[\s:=]*(?:{QUOTED})(?=[\s,;.)}}])")
 """A value in quotes behind a name."""
+WORDED = ("body", "content", "description", "message", "note", "subject", "summary", "task", "text", "title")
+"""Last words of the names of properties whose texts may begin with a verb."""
 COUNTS = ("quantity", "count", "number", "qty")
 """What properties are called that say how many there are."""
 HEADED = re.compile(r"\s*:\s+[^\s,;]+ [^\s,;]")
@@ -125,11 +129,6 @@ def _is_small(request: str, note: Note) -> bool:
     return said in prepositions() and words_of(note.shown) != said
 
 
-def _is_before(said: str, name: str) -> bool:
-    """Whether a property is named by what people say before what is said of it: "by" of an `artist`."""
-    return lowered(said) in said_for_names().get(words_of(name).rpartition(" ")[2], ())
-
-
 def _takes(place: Place, request: str, at: int, told: list[Value]) -> bool:
     """Whether what follows here may be said of a place: a number of one for numbers, no day of one for texts."""
     start = at + len(SPACES.match(request, at)[0])
@@ -175,7 +174,7 @@ class _Reader:
         self.named: tuple[Said, str] | None = None
         self.name_at = 0
         """Where the property was named."""
-        self.start = min([asks_to(request), *(note.start for note in notes)])
+        self.start = min([self._begins(), *self.note_starts])
         """Where what is said of the property, or of none, begins."""
         self.inside: list[Note] = []
         """The notes in it."""
@@ -186,6 +185,20 @@ class _Reader:
         """Texts without a name, and what stands before each of them: "at", "for"."""
         self.rest: list[str] = []
         """What has a value and is said of no property."""
+
+    def _begins(self) -> int:
+        """Where the words that ask end: behind "remind me to", and behind a verb where what is made or meant follows and
+        the verb is no part of a text that may say what is done ("open an issue", not "pay rent" of a task)."""
+        start = asks_to(self.request)
+        if verb := verb_at(self.request, start):
+            word = re.compile(WORD).match(self.request, verb.end())
+            is_title = word is not None and self.title.is_of_title(lowered(word[0]))
+            is_worded = bool(self.needed) and last_word(str(self.needed)) in WORDED
+            small = {*prepositions(), *said_around()["of"]}
+            is_name = verb["next"].isupper() or (word is not None and lowered(word[0]) in small)
+            if is_title or verb["next"].isdigit() or (is_name and not is_worded):
+                return verb.end("verb")
+        return start
 
     def name(self, note: Note) -> bool:
         """A property is named; False where there is none of that name."""
@@ -258,7 +271,7 @@ class _Reader:
 
         Also behind a value that is told by its form, is in quotes or has no comma in it, and before what is counted.
         """
-        if self.named and _is_before(self.request[self.name_at : self.start], self.named[1]):
+        if self.named and lowered(self.request[self.name_at : self.start]) in said_before(self.named[1]):
             at = self.start + len(part_of(self.request[self.start : at]))
         own = next((one for one in between(self.told, self.start, at) if one.kind in place.kinds), None)
         if own and own.kind[0] != "listed":
@@ -356,7 +369,7 @@ class _Reader:
         if len(counts) != 1:
             return text
         self._put(self.numbers.only, counts[0][0])
-        self.numbers.only = None
+        self.numbers.take(self.numbers.only)
         return counts[0][1]
 
     def _unread(self, start: int, end: int, taken: set[str]) -> Iterator[str]:
@@ -388,7 +401,7 @@ class _Reader:
         nothing is said yet: "at the corner shop" of a `merchant`."""
         root = self.within[0][0]
         for part, before in self.led:
-            texts = [name for name in root.place.texts if name not in root.parts and _is_before(before, name)]
+            texts = [name for name in root.place.texts if name not in root.parts and before in said_before(name)]
             is_free = self._is_text(part) and not re.search(rf"\[|{UNNAMED}", part)
             if len(texts) == 1 and is_free and not any(part in said for said in self.rest):
                 self._put((texts[0],), part)

@@ -14,12 +14,10 @@ from typing import Any, NamedTuple
 
 from pipeline.requests.calendar import read_day
 from pipeline.schemas.json_schemas import properties_in, reachable
-from pipeline.schemas.names import words_of
+from pipeline.schemas.names import CALLED, last_word
 
 MOST_PLACES = 500
 """Properties that are looked at: schemas may have themselves in them."""
-CALLED = (["name"], ["title"], ["label"])
-"""Last words of the names of properties that say what a thing is called."""
 Way = tuple[str, ...]
 """Names from the root to a property."""
 Kind = tuple[str, ...]
@@ -201,7 +199,7 @@ class Place:
     @cached_property
     def called(self) -> list[str]:
         """The properties that say what an object here is called, in a text of which the schema says no more."""
-        return [name for name in self.texts if words_of(name).split()[-1:] in CALLED]
+        return [name for name in self.texts if last_word(name) in CALLED]
 
     @cached_property
     def is_short(self) -> bool:

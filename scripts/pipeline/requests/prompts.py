@@ -32,7 +32,7 @@ REQUEST = "\nRequest: "
 NAMED = "\nNamed: "
 """What stands between a request and what it says of which property."""
 
-RULES_VERSION = 21
+RULES_VERSION = 22
 """Raised where the rules of this room find other days, spellings, lacks or outlines for a request than before."""
 
 

@@ -12,12 +12,15 @@ from typing import Any, NamedTuple
 
 from pipeline.paths import READING
 from pipeline.schemas.dsl import operators
+from pipeline.schemas.names import last_word
 from pipeline.words import read_words
 
 QUOTED = r'"[^"]*"|\u201c[^\u201d]*\u201d|\u00ab[^\u00bb]*\u00bb'
 """What is quoted, as a regex."""
 WORD = r"[^\W\d_]+"
 """A word, as a regex."""
+SIGN = re.compile(r"[,;]\s")
+"""A sign between parts of a request."""
 LEFT_ALONE = rf"{QUOTED}|\[[^]]*\]"
 """What is quoted, and what already stands in brackets."""
 NOTHING = "(?!)"
@@ -39,10 +42,11 @@ def _languages() -> list[dict[str, Any]]:
 
 @cache
 def said_around() -> dict[str, tuple[str, ...]]:
-    """What people say around a value, of every language, by its kind."""
+    """What people say around a value, of every language, by its kind; "called" and the like stand "at" a part, too."""
     others = ("endings", "units", "parts", "names", "values", "operators")
-    kinds = [kind for kind in _languages()[0] if kind not in others]
-    return {kind: tuple(dict.fromkeys(word for words in _languages() for word in words[kind])) for kind in kinds}
+    kinds = {kind: [kind] for kind in _languages()[0] if kind not in others} | {"at": ["at", "called"]}
+    said = lambda of: (word for words in _languages() for kind in of for word in words[kind])
+    return {kind: tuple(dict.fromkeys(said(of))) for kind, of in kinds.items()}
 
 
 @cache
@@ -58,9 +62,13 @@ def said_for_units() -> dict[str, tuple[str, ...]]:
     return _of_every_language("units")
 
 
+def said_before(name: str) -> tuple[str, ...]:
+    """What people say, in every language, before what they say of a property of this name: "by" of an `artist`."""
+    return _said_before().get(last_word(name), ())
+
+
 @cache
-def said_for_names() -> dict[str, tuple[str, ...]]:
-    """What people say before what is said of properties, of every language, by the last word of their names."""
+def _said_before() -> dict[str, tuple[str, ...]]:
     return _of_every_language("names")
 
 
@@ -139,7 +147,18 @@ def denied(before: str) -> re.Match[str] | None:
 
 @cache
 def _asks_first() -> re.Pattern[str]:
-    return re.compile(rf"\s*(?:(?:{any_of('ask', 'do')})(?![\w'\u2019-])\s*)*", re.IGNORECASE)
+    return re.compile(rf"\s*(?:(?:{any_of('ask', 'begin')})(?![\w'\u2019-])\s*)*", re.IGNORECASE)
+
+
+@cache
+def _verb() -> re.Pattern[str]:
+    return re.compile(rf"(?P<verb>(?:{any_of('do')})(?!\w)\s+)(?:{an_article()})?(?=(?P<next>\S))", re.IGNORECASE)
+
+
+def verb_at(request: str, at: int) -> re.Match[str] | None:
+    """A verb here that may only ask, as "open" does in "open an issue" (the groups `verb` and, behind an article, the
+    first character of what is `next`)."""
+    return _verb().match(request, at)
 
 
 def asks_to(request: str) -> int:
@@ -197,8 +216,10 @@ def _counts() -> tuple[re.Pattern[str], re.Pattern[str]]:
 @cache
 def _from_to() -> list[re.Pattern[str]]:
     name, to, start = r"[A-Z\u00c0-\u00de][\w'\u2019-]*", rf"(?:{any_of('to')})", rf"(?<!\w)(?i:{any_of('from')})"
-    first, second = (rf"(?P<{group}>{name}(?: {name})*)" for group in ("first", "second"))
-    any_first, any_second = (rf"(?P<{group}>(?=[\w ]*[^\W\d])\w[\w'\u2019 -]*?)" for group in ("first", "second"))
+    first, second = (rf"(?P<{group}>{name}(?: {name}){{0,7}})" for group in ("first", "second"))
+    any_first, any_second = (
+        rf"(?P<{group}>(?=[\w ]{{0,60}}[^\W\d])\w[\w'\u2019 -]{{0,60}}?)" for group in ("first", "second")
+    )
     ends = rf"(?=\s*(?:[,;.]|$|(?<!\w)(?:{any_of('at')})(?!\w)))"
     return [
         re.compile(rf"(?<!\w)(?i:{to})\s+{second}\s+{start}\s+{first}(?!\w)"),

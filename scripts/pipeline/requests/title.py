@@ -21,7 +21,7 @@ class Title:
         self.title = words_of(titles[0]) if titles else ""
         self.words = {
             *self.title.split(),
-            *_called([str(part["description"]) for part in place.here if "description" in part]),
+            *_done_in([str(part["description"]) for part in place.here if "description" in part]),
         }
         """Words of the title, and those that say in a description what is done: "weather", "forecast"."""
         words = r"[\s_-]*".join(map(re.escape, self.title.split())) or NOTHING
@@ -35,7 +35,7 @@ class Title:
         if before := self.before.match(part):
             part = part[before.end() :]
         said = words_of(part)
-        if f" {said}".endswith(f" {self.title}") or all(map(self._is_of_title, said.split())):
+        if f" {said}".endswith(f" {self.title}") or all(map(self.is_of_title, said.split())):
             return ""
         first = self.first.match(part) or self._first_word(part)
         return next(iter(parts_of(part[first.end() :])), "") if first else part
@@ -45,7 +45,8 @@ class Title:
         said = [range(*found.span()) for found in self.whole.finditer(request)]
         return [note for note in notes if not any(note.start in part for part in said)]
 
-    def _is_of_title(self, word: str) -> bool:
+    def is_of_title(self, word: str) -> bool:
+        """Whether a word in lower case, in whatever number, is one of these."""
         return word in self.words or any(is_plural(word, one) or is_plural(one, word) for one in self.words)
 
     def _first_word(self, part: str) -> re.Match[str] | None:
@@ -57,7 +58,7 @@ class Title:
         return first if made or said in words else None
 
 
-def _called(descriptions: list[str]) -> list[str]:
+def _done_in(descriptions: list[str]) -> list[str]:
     """The words of the first description up to a preposition, which say what the schema is of: "Get the weather forecast
     for a place"."""
     if not descriptions:

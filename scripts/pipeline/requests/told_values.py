@@ -14,6 +14,8 @@ from pipeline.requests.places import CLOCK, DATE, FORMS, MOMENT, SPAN, Kind, Pla
 from pipeline.requests.reading import LEFT_ALONE, Note, an_article, any_of, lowered, said_around
 from pipeline.schemas.names import words_of
 
+LONGEST = 200
+"""Characters of the longest text that is told by its pattern."""
 MOST_WORDS = 4
 """Words beside each other that are tried against a pattern: "+49 151 2345678"."""
 TWO_DAYS = re.compile(r"\d{4}-\d\d-\d\d \d{4}-\d\d-\d\d")
@@ -45,7 +47,7 @@ def of_patterns(request: str, patterns: Collection[Kind]) -> list[Value]:
     for at, (start, _) in enumerate(words):
         if found and start < found[-1].end:
             continue
-        ends = [end for _, end in words[at : at + MOST_WORDS]][::-1]
+        ends = [end for _, end in words[at : at + MOST_WORDS] if end - start <= LONGEST][::-1]
         told = (Value(start, end, kind) for end in ends for kind in patterns if re.search(kind[1], request[start:end]))
         found += [value for value in [next(told, None)] if value]
     return found

@@ -26,8 +26,10 @@ SIZES = {
     "centilitre": ("volume", "10"), "litre": ("volume", "1000"),
 }  # fmt: skip
 """Unit -> what it measures, and how many of the smallest one it is."""
-SHORTEST_NAMED, SHORTEST_REMARKED = 2, 3
-"""Letters of the shortest units that names and descriptions say: "weight_kg", "in min" are, "m" is not."""
+SHORTEST_REMARKED = 3
+"""Letters of the shortest units that descriptions say: "in min" is one, "a" and "l" are words."""
+LONGEST = 15
+"""Digits of the longest number that is told in another unit."""
 THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:\.\d{3})+,\d+|\d{1,3}(?:\.\d{3}){2,}")
 DECIMAL_COMMA = re.compile(r"(\d+),(\d+)")
 
@@ -111,11 +113,13 @@ def _measure(found: re.Match[str]) -> Measure | None:
     said = found["unit"] or found["of"]
     if not said:
         return None
-    unit = _unit_of_word()[folded(said)]
+    unit = _unit_of_word().get(folded(said), "one")  # a letter may be one of other case alone: "5 \u017fec"
     number = plain(found["number"]) if found["number"] else str(parts_of_units()[lowered(found["part"])])
     try:
         size = Decimal(number) * Decimal(SIZES.get(unit, ("one", "1"))[1])
     except ArithmeticError:  # "1.2.3 kg"
+        return None
+    if len(number) > LONGEST:
         return None
     return Measure(found.start(), found.end("number" if found["number"] else "part"), found.end(), size, unit)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+CALLED = ("name", "title", "label")
+"""Last words of the names of properties that say what a thing is called."""
 STYLES = ("snake", "snake", "camel", "kebab", "pascal", "upper", "flat")
 
 
@@ -23,3 +25,8 @@ def words_of(name: str) -> str:
     """A property's name or an enum's value as words: `dueDate`, `due_date` -> "due date"."""
     parts = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ").replace("-", " ")
     return " ".join(parts.lower().split())
+
+
+def last_word(name: str) -> str:
+    """The last word of a property's name, which says what it is: `due_date` -> "date"."""
+    return words_of(name).rpartition(" ")[2]
